@@ -1,0 +1,123 @@
+"""Where things are: the zones under ``OPENCHRONIC_HOME``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE = "OPENCHRONIC_HOME"
+
+# Mode of each zone, as its readers need it: see docs/zones.md.
+_MODES = {
+    "landing": 0o750,
+    "vault": 0o700,
+    "lake": 0o750,
+    "lake/raw": 0o750,
+    "lake/quarantine": 0o700,
+    "lake/deliveries": 0o750,
+    "lake/builds": 0o750,
+    "lake/.scratch": 0o700,
+    "exports": 0o750,
+    "candidate": 0o750,
+    "release_restricted": 0o750,
+    "release": 0o755,
+    "dagster": 0o750,
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds every zone; all properties are absolute paths."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        """Deliveries as received, never changed."""
+        return self.root / "landing"
+
+    @property
+    def vault(self) -> Path:
+        """Pseudonym secret, audit journal, refusals."""
+        return self.root / "vault"
+
+    @property
+    def lake(self) -> Path:
+        """Everything typed: raw tables, builds, catalogue."""
+        return self.root / "lake"
+
+    @property
+    def raw(self) -> Path:
+        """Typed rows of the deliveries, pseudonymised keys, provenance."""
+        return self.lake / "raw"
+
+    @property
+    def quarantine(self) -> Path:
+        """Refused rows with file, line, reason and raw text: personal data."""
+        return self.lake / "quarantine"
+
+    @property
+    def deliveries(self) -> Path:
+        """One JSON record for each delivery that was ingested."""
+        return self.lake / "deliveries"
+
+    @property
+    def builds(self) -> Path:
+        """Immutable Parquet of the dbt models, one folder a build."""
+        return self.lake / "builds"
+
+    @property
+    def catalogue(self) -> Path:
+        """DuckDB file of views over one build."""
+        return self.lake / "catalogue.duckdb"
+
+    @property
+    def pointer(self) -> Path:
+        """The manifest of the current build: model, year, files."""
+        return self.lake / "current.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Working files of runs; may be emptied when nothing runs."""
+        return self.lake / ".scratch"
+
+    @property
+    def exports(self) -> Path:
+        """Event-level extracts for the secure space."""
+        return self.root / "exports"
+
+    @property
+    def candidate(self) -> Path:
+        """Releases that passed the gate and wait for two approvals."""
+        return self.root / "candidate"
+
+    @property
+    def release(self) -> Path:
+        """Public releases, immutable."""
+        return self.root / "release"
+
+    @property
+    def release_restricted(self) -> Path:
+        """Research files with individual data, for named users."""
+        return self.root / "release_restricted"
+
+    @property
+    def dagster(self) -> Path:
+        """The Dagster instance of the embedded installation."""
+        return self.root / "dagster"
+
+    def create(self) -> Home:
+        """Make the zones that are missing, each with its mode, and return the home itself."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name, mode in _MODES.items():
+            zone = self.root / name
+            if not zone.exists():
+                zone.mkdir(parents=True, exist_ok=True)
+                zone.chmod(mode)
+        return self
+
+
+def home(path: str | Path | None = None) -> Home:
+    """Return the home named by the argument, else ``OPENCHRONIC_HOME``, else ``./data``."""
+    return Home(Path(path or os.environ.get(HOME_VARIABLE) or "data").expanduser().resolve())
