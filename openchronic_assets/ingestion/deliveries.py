@@ -1,0 +1,171 @@
+"""All deliveries that were ingested, and which of their files are in effect.
+
+Each delivery leaves one record, ``lake/deliveries/<id>.json``, written last: it is what makes the
+delivery's files visible. Which files are in effect is a pure function of the records, never of the
+order of arrival: for a table and period the newest delivery wins, by the date of its manifest,
+else the newest treatment date in the file, else its identity.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openchronic_assets.contracts import load, tables
+from openchronic_assets.ingestion.report import FileReport
+from openchronic_assets.settings import Home
+
+ATTEMPT = ".attempt-"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One ingested delivery, as ``lake/deliveries/<id>.json`` holds it."""
+
+    id: str
+    name: str
+    date: str | None
+    provider: str | None
+    pseudonym_epoch: str | None
+    generated: bool
+    secret_fingerprint: str
+    files: tuple[FileReport, ...]
+    out_of_scope: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON types."""
+        document = dict(self.__dict__)
+        document["files"] = [report.to_json() for report in self.files]
+        document["out_of_scope"] = list(self.out_of_scope)
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Record:
+        """Read back what ``to_json`` wrote."""
+        values = dict(document)
+        values["files"] = tuple(FileReport.from_json(each) for each in values["files"])
+        values["out_of_scope"] = tuple(values["out_of_scope"])
+        return cls(**values)
+
+    def order(self, report: FileReport) -> tuple[str, str]:
+        """Return what decides between two deliveries of the same table and period."""
+        return self.date or report.newest_treatment or "", self.id
+
+
+def records(home: Home) -> list[Record]:
+    """Return the records of all deliveries, by identity."""
+    if not home.deliveries.is_dir():
+        return []
+    return [
+        Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(home.deliveries.glob("*.json"))
+    ]
+
+
+def unit(report: FileReport) -> tuple[str, str]:
+    """Return what a file stands for: its table and period; a snapshot, its whole table."""
+    snapshot = load(report.table).calendar == "snapshot"
+    return report.table, "all" if snapshot else report.period
+
+
+def in_effect(every: list[Record]) -> set[tuple[str, str]]:
+    """Return the (delivery id, file) pairs in effect among records."""
+    newest: dict[tuple[str, str], tuple[tuple[str, str], str]] = {}
+    for record in every:
+        for report in record.files:
+            if report.status == "loaded":
+                found = (record.order(report), record.id)
+                newest[unit(report)] = max(newest.get(unit(report), found), found)
+    return {
+        (record.id, report.path)
+        for record in every
+        for report in record.files
+        if report.status == "loaded" and newest[unit(report)][1] == record.id
+    }
+
+
+def slug(source: str) -> str:
+    """Return the folder name of a delivered file: readable, unique within its delivery."""
+    readable = re.sub(r"[^a-z0-9_]+", "-", source.lower()).strip("-")
+    return f"{readable}-{hashlib.sha256(source.encode()).hexdigest()[:6]}"
+
+
+def raw_folder(home: Home, delivery_id: str, report: FileReport) -> Path:
+    """Return the folder of a loaded file's typed parts."""
+    return home.raw / load(report.table).raw_name / delivery_id / slug(report.path)
+
+
+def quarantine_folder(home: Home, delivery_id: str, report: FileReport) -> Path:
+    """Return the folder of a file's refused rows."""
+    return home.quarantine / load(report.table).raw_name / delivery_id / slug(report.path)
+
+
+def current_files(home: Home) -> dict[str, list[Path]]:
+    """Return the Parquet parts in effect of every raw table; a table without delivery has none."""
+    every = records(home)
+    effective = in_effect(every)
+    found: dict[str, list[Path]] = {load(name).raw_name: [] for name in tables()}
+    for record in every:
+        for report in record.files:
+            if (record.id, report.path) in effective:
+                folder = raw_folder(home, record.id, report)
+                found[load(report.table).raw_name] += [folder / part for part in report.parts]
+    return {name: sorted(paths) for name, paths in found.items()}
+
+
+def write_record(home: Home, record: Record) -> None:
+    """Make a delivery visible: its record appears whole or not at all."""
+    home.deliveries.mkdir(parents=True, exist_ok=True)
+    path = home.deliveries / f"{record.id}.json"
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as handle:
+        json.dump(record.to_json(), handle, indent=1, ensure_ascii=False, sort_keys=True)
+        handle.flush()
+        os.fsync(handle.fileno())
+    aside.replace(path)
+
+
+def sweep(home: Home) -> None:
+    """Remove what no record accounts for: attempts that were cut off, files out of effect.
+
+    Called under the lake's lock, at the start and the end of an ingestion.
+    """
+    every = records(home)
+    effective = in_effect(every)
+    keep: set[Path] = set()
+    keep_refused: set[Path] = set()
+    for record in every:
+        for report in record.files:
+            if (record.id, report.path) in effective:
+                keep.add(raw_folder(home, record.id, report))
+            if (record.id, report.path) in effective or report.status == "refused":
+                keep_refused.add(quarantine_folder(home, record.id, report))
+    for zone, kept in ((home.raw, keep), (home.quarantine, keep_refused)):
+        for attempt in zone.glob(f"{ATTEMPT}*"):
+            shutil.rmtree(attempt)
+        for folder in zone.glob("*/*/*"):
+            if folder.is_dir() and folder not in kept:
+                shutil.rmtree(folder)
+        for folder in [*zone.glob("*/*"), *zone.glob("*")]:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    for aside in home.deliveries.glob(".*.json.*"):
+        aside.unlink()
+
+
+@contextlib.contextmanager
+def lake_lock(home: Home, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lake: alone to change raw files, shared to read a fixed list of them."""
+    home.lake.mkdir(parents=True, exist_ok=True)
+    with (home.lake / ".lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield

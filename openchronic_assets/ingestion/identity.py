@@ -1,0 +1,144 @@
+"""Direct identifiers end here: keys are normalised, then replaced by keyed pseudonyms.
+
+Domain decision 1: trim, fold case, cut practitioner numbers to eight characters, bring
+``BEN_IDT_ANO`` to one form, turn sentinels into NULL; one HMAC-SHA256 domain for each kind of
+key, so that DCIR, PMSI and causes of death still join after hashing.
+
+The secret comes from the environment (``OPENCHRONIC_SECRET``, or a file named by
+``OPENCHRONIC_SECRET_FILE``), else from ``vault/pseudonym.key``, created at first use. It is never
+logged. Its fingerprint is kept with each delivery: rows of two secrets must never meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import duckdb
+
+from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.settings import Home
+
+SECRET_VARIABLE = "OPENCHRONIC_SECRET"
+SECRET_FILE_VARIABLE = "OPENCHRONIC_SECRET_FILE"
+MINIMUM_LENGTH = 32
+PSEUDONYM_LENGTH = 32  # hexadecimal characters: 128 of the 256 bits of HMAC-SHA256
+
+
+def load_secret(home: Home) -> bytes:
+    """Return the pseudonym secret of a home, creating the embedded one at first use.
+
+    Raises:
+        OpenChronicError: the secret is unreadable or shorter than 32 characters.
+    """
+    if value := os.environ.get(SECRET_VARIABLE):
+        return _checked(value, f"the environment variable {SECRET_VARIABLE}")
+    if name := os.environ.get(SECRET_FILE_VARIABLE):
+        path = Path(name)
+        if not path.is_file():
+            raise OpenChronicError(
+                f"{SECRET_FILE_VARIABLE} names a file that is not there: create it "
+                "with at least 32 random characters, readable by the ingestion only"
+            )
+        return _checked(path.read_text(encoding="utf-8"), f"the file of {SECRET_FILE_VARIABLE}")
+    path = home.vault / "pseudonym.key"
+    if not path.exists():
+        _create(path)
+    return _checked(path.read_text(encoding="utf-8"), str(path))
+
+
+def _create(path: Path) -> None:
+    # Written aside and linked: two first runs at once end with one secret, whole.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(secrets.token_hex(32) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+
+
+def _checked(value: str, where: str) -> bytes:
+    secret = value.strip()
+    if len(secret) < MINIMUM_LENGTH:
+        raise OpenChronicError(
+            f"the pseudonym secret in {where} is shorter than {MINIMUM_LENGTH} characters: "
+            "pseudonyms could be guessed; put at least 32 random characters there"
+        )
+    return secret.encode()
+
+
+def fingerprint(secret: bytes) -> str:
+    """Return a short public mark of a secret, from which it cannot be found."""
+    return hmac.new(secret, b"openchronic:fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def pseudonym(secret: bytes, domain: str, normalised: str) -> str:
+    """Return the pseudonym of one normalised key: the plain twin of the SQL, for tests."""
+    message = f"{domain}:{normalised}".encode()
+    return hmac.new(secret, message, hashlib.sha256).hexdigest()[:PSEUDONYM_LENGTH]
+
+
+def install(connection: duckdb.DuckDBPyConnection, secret: bytes) -> None:
+    """Create the macro ``oc_pseudonym(domain, normalised)`` in a connection.
+
+    HMAC written as its definition, two nested SHA-256 over padded keys: DuckDB has no function of
+    its own. The padded keys live in session variables, so that no SQL text carries them.
+    """
+    key = hashlib.sha256(secret).digest() if len(secret) > 64 else secret
+    padded = key.ljust(64, b"\0")
+    inner = bytes(byte ^ 0x36 for byte in padded)
+    outer = bytes(byte ^ 0x5C for byte in padded)
+    connection.execute("set variable oc_inner = ?::blob", [inner])
+    connection.execute("set variable oc_outer = ?::blob", [outer])
+    connection.execute(
+        f"""
+        create or replace temp macro oc_pseudonym(domain, key) as left(
+            sha256(getvariable('oc_outer') || unhex(
+                sha256(getvariable('oc_inner') || encode(domain || ':' || key))
+            )), {PSEUDONYM_LENGTH})
+        """
+    )
+
+
+def normalised_sql(domain: str, text: str) -> str:
+    """Return the SQL that normalises a key; sentinels and blanks give NULL.
+
+    Sentinels: a failed chaining writes 17 ``x``, the last one sometimes another letter
+    (snds_model P5); practitioner ``00000000`` is a salaried or unknown one; a key of zeros alone
+    is nobody's.
+    """
+    key = f"upper(trim({text}))"
+    if domain == "practitioner":
+        key = f"left({key}, 8)"
+    return f"case when {sentinel_sql(domain, text)} then null else nullif({key}, '') end"
+
+
+def sentinel_sql(domain: str, text: str) -> str:
+    """Return the SQL predicate: the key is a sentinel, not somebody's. NULL gives NULL or false."""
+    key = f"upper(trim({text}))"
+    if domain == "practitioner":
+        key = f"left({key}, 8)"
+    return f"(({key} <> '' and trim({key}, '0') = '') or starts_with({key}, 'XXXXXXXX'))"
+
+
+def person_identity_sql(identity: str, top: str, psa: str, rank: str) -> str:
+    """Return the SQL that brings ``BEN_IDT_ANO`` to one form before it is normalised.
+
+    With ``BEN_IDT_TOP = 0`` the identity is the pseudonym followed by the rank (18 characters),
+    which some deliveries cut to 17: the cut form is completed from the row's own rank, or twins
+    would become one person.
+    """
+    return (
+        f"case when trim({top}) = '0' and upper(trim({identity})) = upper(trim({psa})) "
+        f"then trim({psa}) || trim({rank}) else {identity} end"
+    )

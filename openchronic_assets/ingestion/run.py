@@ -1,0 +1,413 @@
+"""A delivery from its folder to the lake: hash, check, parse, balance, commit.
+
+Kill it anywhere and run it again: attempts are swept, and the same files come out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openchronic_assets.contracts import load
+from openchronic_assets.errors import OpenChronicError, Refused
+from openchronic_assets.ingestion import deliveries, identity, lines, spark
+from openchronic_assets.ingestion.deliveries import ATTEMPT, Record
+from openchronic_assets.ingestion.delivery import (
+    DeliveredFile,
+    Delivery,
+    delivery_id,
+    is_generated,
+    recognise,
+    scan,
+)
+from openchronic_assets.ingestion.parse import ParseTask, parse_file, stamp_of
+from openchronic_assets.ingestion.report import Amount, FileReport, decimal_text
+from openchronic_assets.settings import Home
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Above this size the driver's own disk would be the bottleneck: Spark hashes too.
+HASH_HERE = 2 << 30
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Ingestion:
+    """What an ingestion did. ``state``: ``ingested``, ``already ingested`` or ``out of scope``."""
+
+    state: str
+    delivery: str | None
+    name: str
+    files: list[FileReport] = field(default_factory=list)
+    out_of_scope: list[str] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> list[FileReport]:
+        """The files of which nothing could be loaded."""
+        return [report for report in self.files if report.status != "loaded"]
+
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """Return rows and euros by table: read, kept, quarantined."""
+        totals: dict[str, dict[str, Any]] = {}
+        sums: dict[str, dict[str, Amount]] = {}
+        for report in self.files:
+            into = totals.setdefault(
+                report.table, {"files": 0, "read": 0, "kept": 0, "quarantined": 0}
+            )
+            into["files"] += 1
+            into["read"] += report.rows_read
+            into["kept"] += report.kept
+            into["quarantined"] += report.quarantined
+            for name, amount in report.amounts.items():
+                total = sums.setdefault(report.table, {}).setdefault(name, Amount())
+                total.read += amount.read
+                total.kept += amount.kept
+                total.quarantined += amount.quarantined
+                total.unreadable += amount.unreadable
+        for table, amounts in sums.items():
+            totals[table]["amounts"] = {
+                name: {
+                    "read": decimal_text(amount.read),
+                    "kept": decimal_text(amount.kept),
+                    "quarantined": decimal_text(amount.quarantined),
+                    "unreadable": amount.unreadable,
+                }
+                for name, amount in amounts.items()
+            }
+        return totals
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report that ``openchronic ingest --json`` prints."""
+        return {
+            "state": self.state,
+            "delivery": self.delivery,
+            "name": self.name,
+            "tables": self.totals(),
+            "files": [report.to_json() for report in self.files],
+            "out_of_scope": self.out_of_scope,
+            "superseded": self.superseded,
+            "messages": self.messages,
+        }
+
+
+def ingest(
+    home: Home,
+    folder: Path,
+    *,
+    year: int | None = None,
+    session: Callable[[], SparkSession] = spark.session,
+    progress: Progress | None = None,
+) -> Ingestion:
+    """Ingest one delivery folder into the lake.
+
+    Args:
+        home: where the lake is.
+        folder: the delivery, complete because its user named it or its marker is there.
+        year: the year of files whose name has none.
+        session: gives the Spark session, asked only if there is something to parse.
+        progress: told (step, done, of how many).
+
+    Returns:
+        The account of every file; a file that is refused does not keep the others out.
+
+    Raises:
+        UsageError: there is no such folder.
+        Refused: the delivery was made with other pseudonyms than the lake's.
+        OpenChronicError: the rows or euros do not balance, or a task failed; nothing is committed.
+    """
+    home.create()
+    delivery = scan(folder.resolve(), year)
+    with deliveries.lake_lock(home):
+        deliveries.sweep(home)
+        result = _ingest(home, delivery, session, progress or (lambda step, done, total: None))
+        deliveries.sweep(home)
+    return result
+
+
+def _ingest(
+    home: Home, delivery: Delivery, session: Callable[[], SparkSession], progress: Progress
+) -> Ingestion:
+    if not delivery.files:
+        return Ingestion(
+            "out of scope",
+            None,
+            delivery.name,
+            out_of_scope=list(delivery.out_of_scope),
+            messages=[f"{delivery.name}: no file of a table under contract"],
+        )
+    hashes = _hashes(delivery, session, progress)
+    identifier = delivery_id(delivery, hashes)
+    every = deliveries.records(home)
+    for record in every:
+        if record.id == identifier:
+            return Ingestion(
+                "already ingested",
+                identifier,
+                delivery.name,
+                files=list(record.files),
+                out_of_scope=list(record.out_of_scope),
+                messages=[f"{delivery.name}: the same bytes are in the lake already"],
+            )
+    secret = identity.load_secret(home)
+    _same_pseudonyms(delivery, identity.fingerprint(secret), every)
+    reports = _parse(home, delivery, hashes, identifier, secret, session, progress)
+    _overlaps(reports, every)
+    for report in reports:
+        if not report.balances:
+            raise OpenChronicError(
+                f"{report.path} (table {report.table}): rows or euros read are not those kept plus "
+                "those quarantined; nothing was committed. Report it with the file's contract"
+            )
+    return _commit(home, delivery, identifier, hashes, secret, reports)
+
+
+def _hashes(
+    delivery: Delivery, session: Callable[[], SparkSession], progress: Progress
+) -> dict[str, str]:
+    paths = [each.path for each in delivery.files]
+    total = sum(path.stat().st_size for path in paths)
+    progress("hash", 0, len(paths))
+    if total > HASH_HERE:
+        found = spark.spread(
+            session(), lines.sha256_of, paths, lambda done: progress("hash", done, len(paths))
+        )
+    else:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            found = list(pool.map(lines.sha256_of, paths))
+    progress("hash", len(paths), len(paths))
+    return {each.source: value for each, value in zip(delivery.files, found, strict=True)}
+
+
+def _same_pseudonyms(delivery: Delivery, fingerprint: str, every: list[Record]) -> None:
+    """Refuse to mix pseudonyms of two epochs or two secrets: nobody would join any more."""
+    epoch = delivery.manifest.pseudonym_epoch
+    for record in every:
+        if record.secret_fingerprint != fingerprint:
+            raise Refused(
+                f"the lake was pseudonymised with another secret than the present one (delivery "
+                f"{record.name}): give that secret back, or ingest everything again in a new home"
+            )
+        if epoch and record.pseudonym_epoch and epoch != record.pseudonym_epoch:
+            raise Refused(
+                f"delivery {delivery.name} has pseudonym epoch {epoch}, the lake has "
+                f"{record.pseudonym_epoch} (delivery {record.name}): persons of two epochs do not "
+                "join; ingest it in a home of its own"
+            )
+
+
+def _parse(
+    home: Home,
+    delivery: Delivery,
+    hashes: dict[str, str],
+    identifier: str,
+    secret: bytes,
+    session: Callable[[], SparkSession],
+    progress: Progress,
+) -> list[FileReport]:
+    reports: list[FileReport] = _not_as_announced(delivery, hashes)
+    announced_wrong = {report.path for report in reports}
+    tasks = []
+    attempt = f"{ATTEMPT}{identifier}"
+    seen: dict[tuple[str, str], str] = {}
+    for each in delivery.files:
+        if each.source in announced_wrong:
+            continue
+        same = seen.setdefault((each.table, hashes[each.source]), each.source)
+        if same != each.source:
+            reports.append(_duplicate(each, same, hashes[each.source]))
+            continue
+        tasks.append(_task(home, delivery, each, hashes[each.source], identifier, attempt))
+    # Large files first, so that none is left alone at the end.
+    tasks.sort(key=lambda task: -task.stamp[0])
+    progress("parse", 0, len(tasks))
+    parsed = spark.spread(
+        session(),
+        partial(_parse_task, secret=secret),
+        tasks,
+        lambda done: progress("parse", done, len(tasks)),
+    )
+    progress("parse", len(tasks), len(tasks))
+    return sorted([*reports, *parsed], key=lambda report: report.path)
+
+
+def _parse_task(task: ParseTask, secret: bytes) -> FileReport:
+    return parse_file(task, secret)
+
+
+def _task(
+    home: Home,
+    delivery: Delivery,
+    each: DeliveredFile,
+    sha256: str,
+    identifier: str,
+    attempt: str,
+) -> ParseTask:
+    raw_name = load(each.table).raw_name
+    place = Path(raw_name) / identifier / deliveries.slug(each.source)
+    return ParseTask(
+        path=str(each.path),
+        source=each.source,
+        table=each.table,
+        period=each.period,
+        year=each.year,
+        year_source=each.year_source,
+        delivery_id=identifier,
+        sha256=sha256,
+        stamp=stamp_of(each.path),
+        out=str(home.raw / attempt / place),
+        quarantine=str(home.quarantine / attempt / place),
+        scratch=str(home.scratch / f"{attempt}-{hashlib.sha1(each.source.encode()).hexdigest()}"),
+        accept_structure=delivery.manifest.accept_structure,
+    )
+
+
+def _not_as_announced(delivery: Delivery, hashes: dict[str, str]) -> list[FileReport]:
+    """Report the files that the manifest announces and that are absent or not the same."""
+    by_source = {each.source: each for each in delivery.files}
+    reports = []
+    for source, announced in sorted(delivery.manifest.checksums.items()):
+        each = by_source.get(source)
+        if each is None:
+            found = recognise(Path(source).name)
+            if found is None or (delivery.folder / source).is_file():
+                continue
+            report = FileReport(source, found[0], found[1], found[2], "name")
+            report.refuse(
+                "unreadable",
+                "announced_not_delivered",
+                f"{source} (table {found[0]}): announced in delivery.json, not in the folder: "
+                "the delivery is not complete, ask the provider for the file",
+            )
+            reports.append(report)
+        elif str(announced).lower().removeprefix("sha256:") != hashes[source]:
+            report = FileReport(source, each.table, each.period, each.year, each.year_source)
+            report.refuse(
+                "unreadable",
+                "checksum",
+                f"{source} (table {each.table}): its SHA-256 is not the one in delivery.json: "
+                "copy the file again",
+            )
+            report.sha256 = hashes[source]
+            reports.append(report)
+    return reports
+
+
+def _duplicate(each: DeliveredFile, same: str, sha256: str) -> FileReport:
+    report = FileReport(each.source, each.table, each.period, each.year, each.year_source)
+    report.refuse(
+        "duplicate",
+        "duplicate_file",
+        f"{each.source} (table {each.table}): the same bytes as {same}, loaded once",
+    )
+    report.sha256 = sha256
+    return report
+
+
+def _overlaps(reports: list[FileReport], every: list[Record]) -> None:
+    """Refuse a month that also lies in a year's file of the same table, or the other way round.
+
+    Loading both would count its rows twice, and which one is right is not for us to guess.
+    """
+    effective = deliveries.in_effect(every)
+    others = [
+        (report, record.name)
+        for record in every
+        for report in record.files
+        if (record.id, report.path) in effective
+    ] + [(report, "this delivery") for report in reports if report.status == "loaded"]
+    for report in reports:
+        if report.status != "loaded":
+            continue
+        for other, name in others:
+            if other is report or other.table != report.table:
+                continue
+            differ = len(report.period) != len(other.period)
+            if differ and _months(report) & _months(other):
+                report.refuse(
+                    "overlapping",
+                    "overlapping_period",
+                    f"{report.path} (table {report.table}): its months also lie in {other.path} of "
+                    f"{name}; deliver a table by month or by year, not both",
+                )
+                break
+
+
+def _months(report: FileReport) -> set[str]:
+    if len(report.period) == 7:
+        return {report.period}
+    if len(report.period) == 4:
+        following = f"{int(report.period) + 1}"
+        return {
+            month
+            for month in report.flux_months
+            if month.startswith(report.period) or month in (f"{following}-01", f"{following}-02")
+        }
+    return set()
+
+
+def _commit(
+    home: Home,
+    delivery: Delivery,
+    identifier: str,
+    hashes: dict[str, str],
+    secret: bytes,
+    reports: list[FileReport],
+) -> Ingestion:
+    record = Record(
+        id=identifier,
+        name=delivery.name,
+        date=delivery.manifest.date,
+        provider=delivery.manifest.provider,
+        pseudonym_epoch=delivery.manifest.pseudonym_epoch,
+        generated=is_generated(delivery, hashes),
+        secret_fingerprint=identity.fingerprint(secret),
+        files=tuple(reports),
+        out_of_scope=delivery.out_of_scope,
+    )
+    before = deliveries.records(home)
+    effective = deliveries.in_effect([*before, record])
+    result = Ingestion(
+        "ingested",
+        identifier,
+        delivery.name,
+        files=list(reports),
+        out_of_scope=list(delivery.out_of_scope),
+        messages=[report.message for report in reports if report.message],
+    )
+    for report in reports:
+        mine = (identifier, report.path) in effective
+        if report.status == "loaded" and not mine:
+            result.superseded.append(report.path)
+            result.messages.append(
+                f"{report.path} (table {report.table}): a newer delivery of {report.period} is in "
+                "the lake; this one is on record and not in effect"
+            )
+        if mine:
+            _move(home.raw, identifier, report, deliveries.raw_folder(home, identifier, report))
+        if mine or report.status == "refused":
+            folder = deliveries.quarantine_folder(home, identifier, report)
+            _move(home.quarantine, identifier, report, folder)
+    if not any(report.status in ("loaded", "refused") for report in reports):
+        # Nothing came of it: no record, so that a repaired copy of the same names starts afresh.
+        return result
+    deliveries.write_record(home, record)
+    return result
+
+
+def _move(zone: Path, identifier: str, report: FileReport, target: Path) -> None:
+    source = zone / f"{ATTEMPT}{identifier}" / target.relative_to(zone)
+    if not source.is_dir():
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)

@@ -1,0 +1,33 @@
+"""Fixtures that every suite shares."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from openchronic_assets.settings import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home of its own."""
+    return Home(tmp_path / "home").create()
+
+
+@pytest.fixture(scope="session")
+def conformance_data() -> Path:
+    """The folder of public reference data, where there is one."""
+    folder = os.environ.get("OPENCHRONIC_CONFORMANCE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("conformance data not present: set OPENCHRONIC_CONFORMANCE_DATA")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """Skip where Spark cannot start."""
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("Java 17 or later is not installed: Spark cannot start")
