@@ -1,0 +1,785 @@
+"""Reimbursed care (DCIR) of one block: lines of ER_PRS_F and their detail tables.
+
+A claim is one event (a visit, a prescription filled, a stay billed); it has lines, and the lines
+may have details. Amounts are in cents: a line's base times its rate is what is reimbursed, to the
+cent, halves up. Rules: snds_model 3.2, 3.5-3.7 and the worked cases of the public note on
+city-care amounts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from openchronic_assets.synthetic import figures
+from openchronic_assets.synthetic.conditions import Conditions
+from openchronic_assets.synthetic.hospital import Stays, profiles
+from openchronic_assets.synthetic.population import BLOCK, People
+from openchronic_assets.synthetic.text import day
+from openchronic_assets.synthetic.universe import SPECIALTIES, Universe
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+# Natures of service (IR_NAT_V).
+GP_VISIT, GP_HOME, SPECIALIST, TECHNICAL = 1110, 1211, 1112, 1352
+NIGHT_COMPLEMENT, NIGHT, COORDINATION = 1943, 1913, 1126
+PARTICIPATION, FRANCHISE = 1952, 1972
+PHARMACY = {100: 3311, 65: 3313, 30: 3312, 15: 3312}
+HOSPITAL_DRUG, BIOLOGY, NURSE, STAY = 3317, 3211, 3111, 2111
+FRANCHISE_CODE = 16  # CPL_AFF_COD of participations and franchises
+NULL = -1
+B_PRICE = 27  # cents of one B
+NO_EXEMPTION_SHARE = 0.10  # people with an ALD whose lines never say so
+
+# Defaults of a line: what a plain act has.
+DEFAULTS: dict[str, int] = {
+    "nature": 0,
+    "base_nature": 0,
+    "complement": 0,
+    "top": 0,
+    "affined": 0,
+    "quantity": 100,
+    "price": 0,
+    "base": 0,
+    "paid": 0,
+    "repaid": 0,
+    "cpl_base": 0,
+    "cpl_repaid": 0,
+    "rate": 0,
+    "exo": 0,
+    "executor": 0,
+    "specialty": 0,
+    "prescriber": NULL,
+    "prescribed": NULL,
+    "qualifier": 0,
+    "transmitted": 0,
+    "insurance": 10,
+    "length": 0,
+    "affinity": 0,
+}
+
+
+@dataclass(frozen=True)
+class Drugs:
+    """The community drugs: codes, price in cents, rate, and who takes them."""
+
+    cip13: tuple[str, ...]
+    cip7: tuple[str, ...]
+    price: Ints
+    rate: Ints
+    of: dict[int, Ints]
+
+
+@cache
+def drugs() -> Drugs:
+    """Return the drugs of ``drugs.csv``; ``of[0]`` are those that anyone takes."""
+    table = figures.rows("drugs.csv")
+    return Drugs(
+        tuple(r["cip13"] for r in table),
+        tuple(r["cip7"] for r in table),
+        np.array([int(r["price_cents"]) for r in table]),
+        np.array([int(r["rate"]) for r in table]),
+        _by_ald([figures.numbers(r["alds"]) for r in table]),
+    )
+
+
+def _by_ald(lists: list[tuple[int, ...]]) -> dict[int, Ints]:
+    common = [i for i, alds in enumerate(lists) if 0 in alds]
+    found = {0: np.array(common, np.int64)}
+    for number in figures.ALD_NUMBERS:
+        own = [i for i, alds in enumerate(lists) if number in alds]
+        found[number] = np.array(own or common, np.int64)
+    return found
+
+
+def repay(base: Ints, rate: Ints) -> Ints:
+    """Return the reimbursed cents of a base at a rate in percent, halves away from zero."""
+    sign = np.where(base < 0, -1, 1)
+    cents: Ints = sign * ((np.abs(base) * rate + 50) // 100)
+    return cents
+
+
+@dataclass
+class Details:
+    """Arrays of one detail table; ``line`` points to the line that a row details."""
+
+    columns: dict[str, Ints]
+
+    @property
+    def line(self) -> Ints:
+        """Position of the line of each row."""
+        return self.columns["line"]
+
+
+@dataclass
+class Care:
+    """The lines of a block and their details.
+
+    ``lines`` holds ``person``, ``care`` (day), ``claim`` and the keys of ``DEFAULTS``; ``flux`` is
+    added by claim when the block is written.
+    """
+
+    lines: dict[str, Ints]
+    details: dict[str, Details]
+
+
+class _Builder:
+    """Gathers lines kind by kind, and numbers claims and lines as they come."""
+
+    def __init__(self) -> None:
+        self.parts: list[dict[str, Ints]] = []
+        self.details: dict[str, list[dict[str, Ints]]] = {}
+        self.count = 0
+        self.claims = 0
+
+    def claim(self, count: int) -> Ints:
+        """Open ``count`` claims."""
+        opened = np.arange(self.claims, self.claims + count)
+        self.claims += count
+        return opened
+
+    def add(self, **columns: Ints) -> Ints:
+        """Add lines (``person``, ``care``, ``claim`` and what is not a default); positions."""
+        size = len(columns["person"])
+        part = {name: np.full(size, value, np.int64) for name, value in DEFAULTS.items()}
+        for name, values in columns.items():
+            part[name] = np.broadcast_to(np.asarray(values, np.int64), (size,)).copy()
+        self.parts.append(part)
+        positions = np.arange(self.count, self.count + size)
+        self.count += size
+        return positions
+
+    def detail(self, table: str, **columns: Ints) -> None:
+        """Add rows of a detail table."""
+        size = len(columns["line"])
+        self.details.setdefault(table, []).append(
+            {
+                name: np.broadcast_to(np.asarray(values, np.int64), (size,)).copy()
+                for name, values in columns.items()
+            }
+        )
+
+    def care(self) -> Care:
+        """Return all lines and details so far."""
+        lines = {
+            name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]
+        }
+        details = {
+            table: Details({name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+            for table, parts in self.details.items()
+        }
+        return Care(lines, details)
+
+
+@dataclass
+class _Context:
+    rng: np.random.Generator
+    people: People
+    found: Conditions
+    world: Universe
+    exempt: Bools  # people whose ALD shows on their lines
+    person: Ints  # one entry a person-year alive
+    start: Ints
+    length: Ints
+    sick: Bools
+    age: Ints
+
+    def happen(self, rate: Floats) -> tuple[Ints, Ints]:
+        """Return (person, day) of events at a yearly rate for each person-year."""
+        count = self.rng.poisson(rate * self.length / 365.25)
+        which = np.repeat(np.arange(len(self.person)), count)
+        luck = self.rng.random(len(which))
+        return self.person[which], self.start[which] + (luck * self.length[which]).astype(np.int64)
+
+    def exemption(self, who: Ints, when: Ints, related: Bools) -> tuple[Ints, Ints]:
+        """Return (ALD in force or 0, EXO_MTF) of care on the given days.
+
+        Even codes for care related to the ALD, odd ones for the rest (IR_EXO_V).
+        """
+        active = self.found.active(who, when)
+        odd = np.where(active == 31, 43, np.where(active == 32, 45, 41))
+        code = np.where(active > 0, odd + related, 0)
+        return active, np.where(self.exempt[who], code, 0)
+
+
+def draw(
+    rng: np.random.Generator,
+    people: People,
+    found: Conditions,
+    world: Universe,
+    stays: Stays,
+    years: tuple[int, int],
+) -> Care:
+    """Return the care of a block over the care years."""
+    person, start, length = [], [], []
+    for year in range(years[0], years[1] + 1):
+        low = np.maximum(day(year), people.birth)
+        high = np.minimum(day(year + 1), people.death + 1)
+        present = np.flatnonzero((high > low) & ~people.silent)
+        person.append(present)
+        start.append(low[present])
+        length.append((high - low)[present])
+    who, begin, span = np.concatenate(person), np.concatenate(start), np.concatenate(length)
+    context = _Context(
+        rng=rng,
+        people=people,
+        found=found,
+        world=world,
+        exempt=rng.random(BLOCK) >= NO_EXEMPTION_SHARE,
+        person=who,
+        start=begin,
+        length=span,
+        sick=found.active(who, begin) > 0,
+        age=people.age(begin, who),
+    )
+    builder = _Builder()
+    _gp_visits(context, builder)
+    _specialists(context, builder)
+    _pharmacy(context, builder)
+    _biology(context, builder)
+    _acts(context, builder)
+    _nurses(context, builder)
+    _hospital_drugs(context, builder)
+    _outpatients(context, builder)
+    _private_stays(context, builder, stays, years)
+    _regularisations(context, builder)
+    return builder.care()
+
+
+def _by_age(age: Ints, edges: tuple[int, ...], levels: tuple[float, ...]) -> Floats:
+    found: Floats = np.array(levels)[np.searchsorted(np.array(edges), age, side="right")]
+    return found
+
+
+def _rate_of(exo: Ints, ordinary: Ints | int) -> Ints:
+    even = (exo > 0) & (exo % 2 == 0)
+    rate: Ints = np.where(even, 100, ordinary)
+    return rate
+
+
+def _participation(
+    builder: _Builder, chosen: Bools, who: Ints, when: Ints, claim: Ints, executor: Ints, kind: int
+) -> None:
+    """Add the one-euro participation (franchise of 0.50 a box) of lines: negative, no act."""
+    each = -100 if kind == PARTICIPATION else -50
+    builder.add(
+        person=who[chosen],
+        care=when[chosen],
+        claim=claim[chosen],
+        nature=np.full(int(chosen.sum()), kind),
+        complement=np.full(int(chosen.sum()), kind),
+        top=np.full(int(chosen.sum()), 2),
+        affined=np.full(int(chosen.sum()), FRANCHISE_CODE),
+        cpl_repaid=np.full(int(chosen.sum()), each),
+        executor=executor[chosen],
+    )
+
+
+def _gp_visits(c: _Context, builder: _Builder) -> None:
+    rate = _by_age(c.age, (2, 16, 40, 60, 75), (4.2, 2.4, 2.4, 3.2, 4.8, 6.6))
+    who, when = c.happen(rate * np.where(c.sick, 1.25, 0.95))
+    count = len(who)
+    u = c.rng.random((4, count))
+    own = (u[0] < 0.82) & (c.people.gp[who] > 0)
+    habit = c.people.habit[who]
+    executor = np.where(own, c.people.gp[who], c.world.near(c.rng, c.people.place[who], 1, habit))
+    _, exo = c.exemption(who, when, u[1] < 0.55)
+    home = (c.people.age(when, who) >= 80) & (u[2] < 0.3)
+    night = u[2] > 0.99
+    claim = builder.claim(count)
+    overrun = np.where(u[3] < 0.06, 200 + (u[3] * 1e6).astype(np.int64) % 8 * 100, 0)
+    percent = _rate_of(exo, 70)
+    base = np.full(count, 2500)
+    builder.add(
+        person=who,
+        care=when,
+        claim=claim,
+        nature=np.where(home | night, GP_HOME, GP_VISIT),
+        base_nature=np.where(home | night, GP_HOME, GP_VISIT),
+        price=base,
+        base=base,
+        paid=base + overrun,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=executor,
+        specialty=np.ones(count, np.int64),
+    )
+    for chosen, nature, top, price in (
+        (night, NIGHT_COMPLEMENT, 1, 1906),
+        (night, NIGHT, 2, 300),
+    ):
+        some = int(chosen.sum())
+        extra = np.full(some, price)
+        builder.add(
+            person=who[chosen],
+            care=when[chosen],
+            claim=claim[chosen],
+            nature=np.full(some, nature),
+            complement=np.full(some, nature),
+            top=np.full(some, top),
+            affined=np.full(some, 22 if top == 1 else 1),
+            cpl_base=extra,
+            cpl_repaid=repay(extra, percent[chosen]),
+            paid=extra,
+            rate=percent[chosen],
+            exo=exo[chosen],
+            executor=executor[chosen],
+            specialty=np.ones(some, np.int64),
+        )
+    adult = (c.people.age(when, who) >= 18) & (u[3] > 0.25)
+    _participation(builder, adult, who, when, claim, executor, PARTICIPATION)
+
+
+def _specialists(c: _Context, builder: _Builder) -> None:
+    rate = _by_age(c.age, (2, 16, 60), (0.9, 0.8, 1.1, 1.6))
+    who, when = c.happen(rate * np.where(c.sick, 1.7, 0.8))
+    count = len(who)
+    u = c.rng.random((5, count))
+    related = u[0] < 0.6
+    active, exo = c.exemption(who, when, related)
+    own = np.r_[0, figures.ald().specialty][active]
+    general = np.array([15, 5, 11, 14, 8, 33, 41, 7])[(u[1] * 8).astype(np.int64)]
+    general = np.where((general == 7) & (c.people.sex[who] == 1), 11, general)
+    general = np.where(c.people.age(when, who) < 12, 12, general)
+    specialty = np.where((active > 0) & related, own, general)
+    specialty = np.where(np.isin(specialty, list(SPECIALTIES)), specialty, 9)
+    exo = np.where((exo > 0) & (specialty != own), exo - (exo % 2 == 0), exo)
+    executor = c.world.near(c.rng, c.people.place[who], specialty, c.people.habit[who])
+    # One in fourteen sees a salaried doctor, whose number is not a person's.
+    executor = np.where(u[2] < 0.07, 0, executor)
+    claim = builder.claim(count)
+    percent = _rate_of(exo, 70)
+    base = np.where(np.isin(specialty, (33, 32)), 3900, 2300)
+    overrun = np.where(u[3] < 0.35, (u[3] * 100).astype(np.int64) * 100 + 500, 0)
+    builder.add(
+        person=who,
+        care=when,
+        claim=claim,
+        nature=np.full(count, SPECIALIST),
+        base_nature=np.full(count, SPECIALIST),
+        price=base,
+        base=base,
+        paid=base + overrun,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=executor,
+        specialty=specialty,
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], NULL),
+    )
+    coordinated = (overrun == 0) & (u[4] < 0.6)
+    some = int(coordinated.sum())
+    extra = np.full(some, 500)
+    builder.add(
+        person=who[coordinated],
+        care=when[coordinated],
+        claim=claim[coordinated],
+        nature=np.full(some, COORDINATION),
+        complement=np.full(some, COORDINATION),
+        top=np.full(some, 2),
+        affined=np.full(some, 18),
+        cpl_base=extra,
+        cpl_repaid=repay(extra, percent[coordinated]),
+        paid=extra,
+        rate=percent[coordinated],
+        exo=exo[coordinated],
+        executor=executor[coordinated],
+        specialty=specialty[coordinated],
+    )
+    adult = (c.people.age(when, who) >= 18) & (u[4] > 0.3)
+    _participation(builder, adult, who, when, claim, executor, PARTICIPATION)
+
+
+def _pharmacy(c: _Context, builder: _Builder) -> None:
+    known = drugs()
+    rate = _by_age(c.age, (2, 16, 40, 60, 75), (2.2, 1.2, 1.4, 2.0, 3.0, 3.6))
+    filled, days = c.happen(rate * np.where(c.sick, 1.6, 0.8))
+    claim_of = builder.claim(len(filled))
+    number = 1 + c.rng.binomial(2, 0.35, len(filled))
+    row = np.repeat(np.arange(len(filled)), number)
+    who, when, claim = filled[row], days[row], claim_of[row]
+    count = len(who)
+    u = c.rng.random((5, count))
+    related = u[0] < 0.65
+    active, exo = c.exemption(who, when, related)
+    drug = np.zeros(count, np.int64)
+    wanted = np.where(related, active, 0)
+    for each in np.unique(wanted).tolist():
+        here = wanted == each
+        offer = known.of[each]
+        drug[here] = offer[(u[1][here] ** 1.5 * len(offer)).astype(np.int64)]
+    boxes = 1 + (u[2] < 0.15) + (u[2] < 0.04)
+    executor = c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who])
+    percent = _rate_of(exo, known.rate[drug])
+    base = known.price[drug] * boxes
+    nature = np.select(
+        [percent == 100, known.rate[drug] == 65], [PHARMACY[100], PHARMACY[65]], PHARMACY[30]
+    )
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=claim,
+        nature=nature,
+        base_nature=nature,
+        quantity=boxes * 100,
+        price=known.price[drug],
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=executor,
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescribed=when - (u[3] * 25).astype(np.int64),
+        affinity=np.ones(count, np.int64),
+    )
+    builder.detail(
+        "ER_PHA_F",
+        line=lines,
+        order=np.ones(count, np.int64),
+        drug=drug,
+        boxes=boxes,
+        price=known.price[drug],
+    )
+    adult = (c.people.age(when, who) >= 18) & (u[4] < 0.55)
+    _participation(builder, adult, who, when, claim, executor, FRANCHISE)
+
+
+def _biology(c: _Context, builder: _Builder) -> None:
+    table = figures.rows("biology.csv")
+    code = np.array([int(r["code"]) for r in table])
+    value = np.array([int(r["b_coefficient"]) for r in table])
+    of = _by_ald([figures.numbers(r["alds"]) for r in table])
+    rate = _by_age(c.age, (2, 16, 45, 65), (0.2, 0.2, 0.6, 0.9, 1.4))
+    who, when = c.happen(rate * np.where(c.sick, 1.8, 0.8))
+    count = len(who)
+    u = c.rng.random((3, count))
+    active, exo = c.exemption(who, when, u[0] < 0.6)
+    number = 1 + c.rng.binomial(4, 0.4, count)
+    row = np.repeat(np.arange(count), number)
+    test = np.zeros(len(row), np.int64)
+    luck = c.rng.random(len(row))
+    own = np.where(u[0] < 0.6, active, 0)[row]
+    for each in np.unique(own).tolist():
+        here = own == each
+        # A patient's tests: half of the illness, half of anyone's.
+        offer = np.concatenate([of[each], of[0]]) if each else of[0]
+        test[here] = offer[(luck[here] * len(offer)).astype(np.int64)]
+    base = np.bincount(row, value[test], count).astype(np.int64) * B_PRICE
+    percent = _rate_of(exo, 60)
+    executor = c.world.near(c.rng, c.people.place[who], 902, c.people.habit[who])
+    claim = builder.claim(count)
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=claim,
+        nature=np.full(count, BIOLOGY),
+        base_nature=np.full(count, BIOLOGY),
+        price=np.full(count, B_PRICE),
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=executor,
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescribed=when - (u[1] * 20).astype(np.int64),
+    )
+    start = np.r_[0, np.cumsum(number)[:-1]]
+    builder.detail(
+        "ER_BIO_F",
+        line=lines[row],
+        order=np.arange(len(row)) - start[row] + 1,
+        code=code[test],
+        quantity=np.ones(len(row), np.int64),
+    )
+
+
+def _acts(c: _Context, builder: _Builder) -> None:
+    table = figures.rows("acts.csv")
+    price = np.array([int(r["price_cents"]) for r in table])
+    nature = np.array([int(r["nature"]) for r in table])
+    specialty_of = np.array([int(r["specialty"]) for r in table])
+    of = _by_ald([figures.numbers(r["alds"]) for r in table])
+    rate = _by_age(c.age, (16, 45, 65), (0.15, 0.5, 0.9, 1.4))
+    who, when = c.happen(rate * np.where(c.sick, 1.6, 0.8))
+    count = len(who)
+    u = c.rng.random((3, count))
+    related = u[0] < 0.5
+    active, exo = c.exemption(who, when, related)
+    act = np.zeros(count, np.int64)
+    own = np.where(related, active, 0)
+    for each in np.unique(own).tolist():
+        here = own == each
+        act[here] = of[each][(u[1][here] * len(of[each])).astype(np.int64)]
+    specialty = specialty_of[act]
+    executor = c.world.near(c.rng, c.people.place[who], specialty, c.people.habit[who])
+    percent = _rate_of(exo, 70)
+    overrun = np.where(u[2] < 0.25, (u[2] * 200).astype(np.int64) * 100, 0)
+    claim = builder.claim(count)
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=claim,
+        nature=nature[act],
+        base_nature=nature[act],
+        price=price[act],
+        base=price[act],
+        paid=price[act] + overrun,
+        repaid=repay(price[act], percent),
+        rate=percent,
+        exo=exo,
+        executor=executor,
+        specialty=specialty,
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+    )
+    ones = np.ones(count, np.int64)
+    builder.detail(
+        "ER_CAM_F",
+        line=lines,
+        order=ones,
+        act=act,
+        activity=ones,
+        base=price[act],
+        price=price[act],
+    )
+    # Surgery has a second line of the same act: anaesthesia, activity 4.
+    asleep = nature[act] == 1321
+    some = int(asleep.sum())
+    half = price[act[asleep]] // 2
+    second = builder.add(
+        person=who[asleep],
+        care=when[asleep],
+        claim=claim[asleep],
+        nature=nature[act[asleep]],
+        base_nature=nature[act[asleep]],
+        price=half,
+        base=half,
+        paid=half,
+        repaid=repay(half, percent[asleep]),
+        rate=percent[asleep],
+        exo=exo[asleep],
+        executor=np.zeros(some, np.int64),
+        specialty=np.full(some, 2),
+    )
+    builder.detail(
+        "ER_CAM_F",
+        line=second,
+        order=np.ones(some, np.int64),
+        act=act[asleep],
+        activity=np.full(some, 4),
+        base=half,
+        price=half,
+    )
+
+
+def _nurses(c: _Context, builder: _Builder) -> None:
+    rate = _by_age(c.age, (60, 75, 85), (0.05, 0.4, 2.0, 5.0))
+    who, when = c.happen(rate * np.where(c.sick, 1.3, 0.5))
+    count = len(who)
+    luck = c.rng.random((2, count))
+    _, exo = c.exemption(who, when, luck[0] < 0.8)
+    percent = _rate_of(exo, 60)
+    times = 1 + (luck[1] * 6).astype(np.int64)
+    base = 315 * times
+    builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=np.full(count, NURSE),
+        base_nature=np.full(count, NURSE),
+        quantity=times * 100,
+        price=np.full(count, 315),
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=c.world.near(c.rng, c.people.place[who], 901, c.people.habit[who]),
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+    )
+
+
+def _hospital_drugs(c: _Context, builder: _Builder) -> None:
+    """Drugs handed out by public hospitals (rétrocession): ER_UCD_F, UCD_TOP_UCD 0."""
+    table = figures.rows("ucd_drugs.csv")
+    price = np.array([int(r["price_cents"]) for r in table])
+    lists = [figures.numbers(r["alds"]) for r in table]
+    active = c.found.active(c.person, c.start)
+    concerned = np.isin(active, [number for alds in lists for number in alds])
+    who, when = c.happen(np.where(concerned, 0.35, 0.0))
+    count = len(who)
+    luck = c.rng.random(count)
+    now, exo = c.exemption(who, when, np.ones(count, bool))
+    drug = np.zeros(count, np.int64)
+    for each in np.unique(now).tolist():
+        here = now == each
+        offer = np.array([i for i, alds in enumerate(lists) if each in alds] or [0])
+        drug[here] = offer[(luck[here] * len(offer)).astype(np.int64)]
+    percent = _rate_of(exo, 65)
+    base = price[drug]
+    hospitals = _public_near(c, who)
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=np.full(count, HOSPITAL_DRUG),
+        base_nature=np.full(count, HOSPITAL_DRUG),
+        price=base,
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        prescriber=np.zeros(count, np.int64),
+        prescribed=when - 3,
+    )
+    ones = np.ones(count, np.int64)
+    builder.detail("ER_UCD_F", line=lines, order=ones, drug=drug, units=ones, total=base)
+    _establishment(builder, lines, hospitals, taa=0, sector=1, category=355, kind=1, mode=7)
+
+
+def _public_near(c: _Context, who: Ints) -> Ints:
+    place = np.array([h.department for h in c.world.hospitals])
+    public = np.array([not h.private for h in c.world.hospitals])
+    found = np.zeros(len(who), np.int64)
+    for each in range(len(c.world.departments)):
+        here = c.people.place[who] == each
+        offer = np.flatnonzero((place == each) & public)
+        found[here] = offer[c.people.habit[who[here]] % len(offer)]
+    return found
+
+
+def _establishment(
+    builder: _Builder,
+    lines: Ints,
+    hospitals: Ints,
+    taa: int,
+    sector: int,
+    category: int,
+    kind: int,
+    mode: int,
+    ghs: Ints | None = None,
+) -> None:
+    count = len(lines)
+    builder.detail(
+        "ER_ETE_F",
+        line=lines,
+        hospital=hospitals,
+        taa=np.full(count, taa),
+        sector=np.full(count, sector),
+        category=np.full(count, category),
+        kind=np.full(count, kind),
+        mode=np.full(count, mode),
+        ghs=np.zeros(count, np.int64) if ghs is None else ghs,
+    )
+
+
+def _outpatients(c: _Context, builder: _Builder) -> None:
+    """Public external consultations, sent for information: they are in PMSI too (D1, D3)."""
+    rate = _by_age(c.age, (16, 65), (0.25, 0.25, 0.45))
+    who, when = c.happen(rate * np.where(c.sick, 1.8, 0.7))
+    count = len(who)
+    luck = c.rng.random((2, count))
+    _, exo = c.exemption(who, when, luck[0] < 0.6)
+    percent = _rate_of(exo, 70)
+    base = np.full(count, 2300)
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=np.full(count, SPECIALIST),
+        base_nature=np.full(count, SPECIALIST),
+        price=base,
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        specialty=np.full(count, 9),
+        # Sometimes only the transmitted qualifier says so.
+        qualifier=np.where(luck[1] < 0.9, 71, 0),
+        transmitted=np.full(count, 71),
+    )
+    _establishment(
+        builder, lines, _public_near(c, who), taa=1, sector=1, category=355, kind=1, mode=7
+    )
+
+
+def _private_stays(c: _Context, builder: _Builder, stays: Stays, years: tuple[int, int]) -> None:
+    """Bill the stays of private clinics: a GHS line with its establishment (ETE_IND_TAA 2)."""
+    private = np.array([h.private for h in c.world.hospitals])
+    tariff = np.array([k.tariff for k in profiles()])
+    begun = (stays.start >= day(years[0])) & (stays.start < day(years[1] + 1))
+    chosen = np.flatnonzero(private[stays.hospital] & (tariff[stays.profile] > 0) & begun)
+    who, when = stays.person[chosen], stays.start[chosen]
+    count = len(chosen)
+    _, exo = c.exemption(who, when, c.rng.random(count) < 0.7)
+    percent = _rate_of(exo, 80)
+    base = tariff[stays.profile[chosen]]
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=np.full(count, STAY),
+        base_nature=np.full(count, STAY),
+        price=base,
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        length=stays.end[chosen] - when,
+    )
+    _establishment(
+        builder,
+        lines,
+        stays.hospital[chosen],
+        taa=2,
+        sector=2,
+        category=365,
+        kind=4,
+        mode=3,
+        ghs=np.array([int(k.ghs) for k in profiles()])[stays.profile[chosen]],
+    )
+
+
+def _regularisations(c: _Context, builder: _Builder) -> None:
+    """Cancel one act line in a hundred by a negative twin, and pay half of them again.
+
+    The twin carries the same care with every quantity and amount negated, details included, in a
+    later claim (``undoes`` gives the claim that it comes after).
+    """
+    so_far = builder.care()
+    lines = so_far.lines
+    plain = (lines["top"] == 0) & (lines["nature"] != STAY) & (lines["qualifier"] == 0)
+    chosen = np.flatnonzero(plain & (c.rng.random(builder.count) < 0.01))
+    again = chosen[c.rng.random(len(chosen)) < 0.5]
+    undoes = [np.full(builder.claims, NULL)]
+    for which, sign in ((chosen, -1), (again, 1)):
+        part = {name: values[which] for name, values in lines.items()}
+        for name in ("quantity", "base", "paid", "repaid"):
+            part[name] = part[name] * sign
+        undoes.append(part["claim"].copy())
+        part["claim"] = builder.claim(len(which))
+        positions = builder.add(**part)
+        place = np.full(builder.count, NULL)
+        place[which] = positions
+        for table, details in so_far.details.items():
+            twin = np.flatnonzero(place[details.line] != NULL)
+            columns = {name: values[twin] for name, values in details.columns.items()}
+            columns["line"] = place[columns["line"]]
+            for name in ("boxes", "quantity", "units", "total"):
+                if name in columns:
+                    columns[name] = columns[name] * sign
+            if table == "ER_CAM_F":
+                columns["base"] = columns["base"] * sign
+            builder.detail(table, **columns)
+    for part in builder.parts:
+        part["undoes"] = np.concatenate(undoes)[part["claim"]]

@@ -1,0 +1,124 @@
+"""The world in which the people live: offices, communes, practitioners, hospitals.
+
+It depends on (seed, size of the universe, departments) alone, never on the number of persons, so
+that a larger extract of the same universe leaves its first persons unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from openchronic_assets.synthetic import figures
+
+Ints = npt.NDArray[np.int64]
+
+# PMSI letters of the overseas departments (BDI_DEP); elsewhere the department's own two characters.
+PMSI_OVERSEAS = {"971": "9A", "972": "9B", "973": "9C", "974": "9D", "976": "9F"}
+
+# Specialties (IR_SPE_V) that a universe holds, with their number for one hundred GPs.
+SPECIALTIES = {
+    3: 9, 5: 5, 6: 12, 7: 8, 8: 5, 9: 4, 11: 4, 12: 4, 13: 4, 14: 4, 15: 8, 31: 3, 32: 4, 33: 8,
+    34: 3, 35: 3, 41: 5, 42: 4, 49: 4, 71: 3, 73: 4, 81: 3, 84: 3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """A hospital: e-PMSI and geographic FINESS (nine characters), department, sector."""
+
+    finess: str
+    department: int
+    private: bool
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Places and providers; ``of`` maps (department position, specialty) to practitioners.
+
+    Specialty 1 is the GP; 0 is the salaried practitioner, number ``00000000``. Pharmacies, nurses
+    and laboratories are the pseudo-specialties 900, 901 and 902.
+    """
+
+    departments: tuple[str, ...]
+    communes: tuple[tuple[str, ...], ...]
+    commune_weights: tuple[npt.NDArray[np.float64], ...]
+    numbers: tuple[str, ...]
+    specialty: Ints
+    of: dict[tuple[int, int], Ints]
+    hospitals: tuple[Hospital, ...]
+
+    def near(
+        self, rng: np.random.Generator, department: Ints, specialty: int | Ints, loyal: Ints
+    ) -> Ints:
+        """Return a practitioner for each person: mostly the one of habit (``loyal``), near home."""
+        wanted = np.broadcast_to(np.asarray(specialty, np.int64), department.shape)
+        stray = rng.random(len(department)) < 0.15
+        luck = rng.integers(0, 1 << 31, len(department))
+        choice = np.where(stray, luck, loyal * 31 + wanted)
+        found = np.zeros(len(department), np.int64)
+        for place, kind in {(int(d), int(s)) for d, s in zip(department, wanted, strict=True)}:
+            here = (department == place) & (wanted == kind)
+            offer = self.of[(place, kind)]
+            found[here] = offer[choice[here] % len(offer)]
+        return found
+
+
+def pmsi_department(department: str) -> str:
+    """Return the department as PMSI writes it on two characters."""
+    return PMSI_OVERSEAS.get(department, department[:2])
+
+
+def _prefix(department: str) -> str:
+    return pmsi_department(department)
+
+
+def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
+    """Return the universe of ``size`` persons spread evenly over ``departments``."""
+    rng = np.random.default_rng([seed, size, 0xDE9A])
+    known: dict[str, list[tuple[str, float]]] = {}
+    for row in figures.rows("communes.csv"):
+        known.setdefault(row["department"], []).append((row["commune"], float(row["weight"])))
+    communes: list[tuple[str, ...]] = []
+    weights: list[npt.NDArray[np.float64]] = []
+    numbers = ["00000000"]
+    specialty = [0]
+    of: dict[tuple[int, int], Ints] = {}
+    hospitals: list[Hospital] = []
+    gps = max(4, round(size / len(departments) * 0.0009))
+    offer = {1: gps} | {s: max(2, round(gps * n / 100)) for s, n in SPECIALTIES.items()}
+    offer |= {900: max(2, gps // 4), 901: max(3, gps), 902: max(1, gps // 12)}
+    for place, department in enumerate(departments):
+        named = known.get(department)
+        if named is None:
+            first = 401 if len(department) == 3 else 1
+            named = [(f"{first + each:03d}", 1.0) for each in range(8)]
+        communes.append(tuple(code for code, _ in named))
+        weights.append(np.array([w for _, w in named]) / sum(w for _, w in named))
+        of[(place, 0)] = np.zeros(1, np.int64)
+        for kind, count in offer.items():
+            start = len(numbers)
+            letter = {900: 2, 901: 6, 902: 7}.get(kind, 1)
+            identifiers = rng.choice(90_000, size=count, replace=False) + 10_000
+            # The number's last five digits would meet across specialties: shift by kind.
+            numbers += [
+                f"{_prefix(department)}{letter}{(int(each) + kind * 1009) % 100_000:05d}"
+                for each in identifiers
+            ]
+            specialty += [kind if kind < 900 else 0] * count
+            of[(place, kind)] = np.arange(start, start + count)
+        short = "97" if len(department) == 3 else department
+        for each in range(max(4, round(size / len(departments) / 60_000))):
+            # Numbers from x99xxxxx up are not attributed: no real hospital is named.
+            hospitals.append(Hospital(f"{short}99{place:02d}{each:03d}", place, each % 4 == 3))
+    return Universe(
+        departments,
+        tuple(communes),
+        tuple(weights),
+        tuple(numbers),
+        np.array(specialty),
+        of,
+        tuple(hospitals),
+    )
