@@ -10,10 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
+
+PublishedTuple = TypeVar("PublishedTuple", bound=tuple[str | None, ...])
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Metrics:
 
 
 def measure_classes(
-    classes: Mapping[tuple[str | None, ...], int],
+    classes: Mapping[PublishedTuple, int],
     hierarchies: Sequence[Hierarchy],
     suppressed: int = 0,
 ) -> Metrics:

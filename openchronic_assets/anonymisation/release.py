@@ -1,0 +1,550 @@
+"""Candidates and releases: what passes the gate, who approves it, and what becomes public.
+
+``prepare_candidate`` makes the table in a hidden attempt folder, has the gate judge the written
+files, and renames the folder to ``candidate/<version>/`` only if they are accepted. ``publish``
+needs two different approvers, checks the hashes, has the gate judge again, and renames to
+``release/<version>/``. A rename is the only way in, so a kill at any moment leaves either nothing
+or everything; what it leaves half-way is put right at the next call.
+
+Every step is in the journal before it becomes visible.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from openchronic_assets.anonymisation import journal
+from openchronic_assets.anonymisation.gate import DEFAULT_TIMEOUT, Request, Verdict, run_gate
+from openchronic_assets.anonymisation.patient_release import (
+    COLUMNS,
+    DEFAULT_WEIGHTS,
+    K_PUBLIC,
+    PatientTable,
+    recode_patients,
+    write_patient_table,
+)
+from openchronic_assets.anonymisation.readme import release_readme
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
+from openchronic_assets.settings import Home
+
+DEMO_APPROVERS = ("demo-approver-1", "demo-approver-2")
+DEMONSTRATION = "demonstration"
+METHOD = "local-recoding-1"
+"""Name of the method, part of the version: change it when the same input gives other bytes."""
+
+_ATTEMPT = ".attempt-"
+_VERSION = re.compile(r"\d{4}-[0-9a-f]{8}")
+_TABLES = ("patient.parquet", "patient.csv")
+
+
+def version_of(reference_year: int, build_id: str, parameters: Mapping[str, Any]) -> str:
+    """Return the name of a release, ``<year>-<8 hex>``: the same inputs give the same name."""
+    text = json.dumps(
+        {"year": reference_year, "build": build_id, "parameters": parameters}, sort_keys=True
+    )
+    return f"{reference_year:04d}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def prepare_candidate(
+    home: Home,
+    patient_files: Sequence[Path],
+    reference_year: int,
+    build_id: str,
+    deliveries: Sequence[Mapping[str, Any]],
+    k: int = K_PUBLIC,
+    *,
+    weights: Mapping[str, float] | None = None,
+    gate_timeout: float = DEFAULT_TIMEOUT,
+    gate_command: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Make the public patient table and, if the gate accepts it, the candidate.
+
+    Args:
+        home: the zones.
+        patient_files: Parquet files of the mart ``patient`` of one build.
+        reference_year: last care year.
+        build_id: the build that the files belong to.
+        deliveries: ``{"id": str, "generated": bool}`` for every delivery behind the build.
+        k: smallest class aimed at; the gate never accepts less than 12.
+        weights: attribute weights of the recoding.
+        gate_timeout: seconds given to the gate.
+        gate_command: the gate's process, for tests.
+
+    Returns:
+        The candidate's report; the one already there when the same was prepared before.
+
+    Raises:
+        Refused: the gate refused; nothing is left but ``vault/refusals/<version>.json``.
+        OpenChronicError: the mart cannot be used, or the same build id comes with other files.
+    """
+    used = {**DEFAULT_WEIGHTS, **(weights or {})}
+    parameters = {"k": k, "weights": used, "method": METHOD}
+    version = version_of(reference_year, build_id, parameters)
+    home.create()
+    files = sorted(Path(file).resolve() for file in patient_files)
+    inputs = [{"path": _relative(home, file), "sha256": _sha256(file)} for file in files]
+    sources = _deliveries(deliveries)
+    with _locked(home):
+        _recover(home)
+        for zone in (home.release, home.candidate):
+            if (zone / version).is_dir():
+                return _same_as_before(zone / version, inputs)
+        attempt = home.candidate / f"{_ATTEMPT}{uuid.uuid4().hex}"
+        attempt.mkdir(mode=0o750)
+        try:
+            table = recode_patients(files, reference_year, k, used)
+            write_patient_table(table.recoding, attempt)
+            request = _request(attempt, table)
+            verdict = run_gate(request, gate_timeout, gate_command)
+            if not verdict.accepted:
+                _refuse(home, version, verdict, "candidate")
+            report = _report(
+                version, reference_year, build_id, parameters, table, verdict, inputs, sources
+            )
+            _write(attempt / "README.txt", release_readme(report))
+            report["outputs"] = _outputs(attempt, (*_TABLES, "README.txt"))
+            _write_json(attempt / "report.json", report)
+            _seal(attempt)
+            journal.append(
+                _journal(home),
+                "candidate_prepared",
+                version=version,
+                rows=table.metrics.rows,
+                k=table.metrics.k,
+                report_sha256=_sha256(attempt / "report.json"),
+            )
+            attempt.rename(home.candidate / version)
+            _sync(home.candidate)
+        finally:
+            shutil.rmtree(attempt, ignore_errors=True)
+        return report
+
+
+def publish(
+    home: Home,
+    version: str,
+    approvers: Sequence[str],
+    deliveries: Sequence[Mapping[str, Any]] | None = None,
+    purpose: str | None = None,
+    *,
+    gate_timeout: float = DEFAULT_TIMEOUT,
+    gate_command: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Move an approved candidate to ``release/``.
+
+    Args:
+        home: the zones.
+        version: name of the candidate.
+        approvers: two different people, or the two demonstration approvers.
+        deliveries: as the caller knows them; must agree with the candidate when given.
+        purpose: written in the report; ``publication`` by default, always ``demonstration`` with
+            the demonstration approvers.
+        gate_timeout: seconds given to the gate.
+        gate_command: the gate's process, for tests.
+
+    Returns:
+        The release's report.
+
+    Raises:
+        UsageError: there is no such candidate, or the version is no version.
+        Refused: the approvers, the files or the gate do not allow it; nothing is published.
+    """
+    if not _VERSION.fullmatch(version):
+        raise UsageError("a version looks like 2021-3fa9c1d2; `openchronic status` lists them")
+    home.create()
+    with _locked(home):
+        _recover(home)
+        candidate, target = home.candidate / version, home.release / version
+        if target.exists():
+            raise Refused(
+                f"release {version} is already published and cannot change; "
+                "prepare a new candidate for a new release"
+            )
+        if not candidate.is_dir():
+            raise UsageError(
+                f"there is no candidate {version}; prepare it first, or see `openchronic status`"
+            )
+        report = _verified(home, candidate)
+        if deliveries is not None and _deliveries(deliveries) != report["deliveries"]:
+            raise Refused(f"the deliveries named do not match those of candidate {version}")
+        names, purpose = _approved(approvers, report["deliveries"], purpose)
+        _check_composition(home, version, report)
+        attempt = home.release / f"{_ATTEMPT}{uuid.uuid4().hex}"
+        try:
+            shutil.copytree(candidate, attempt)
+            verdict = run_gate(_request_again(attempt, report), gate_timeout, gate_command)
+            if not verdict.accepted:
+                _refuse(home, version, verdict, "release")
+            report |= {
+                "state": "release",
+                "purpose": purpose,
+                "approvers": names,
+                "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "checks": [asdict(check) for check in verdict.checks],
+            }
+            if report["outputs"] != _outputs(attempt, (*_TABLES, "README.txt")):
+                raise Refused(f"candidate {version} changed while it was being published")
+            (attempt / "report.json").unlink()
+            _write_json(attempt / "report.json", report)
+            _seal(attempt)
+            attempt.chmod(0o755)
+            facts = {
+                "version": version,
+                "approvers": names,
+                "purpose": purpose,
+                "report_sha256": _sha256(attempt / "report.json"),
+            }
+            journal.append(_journal(home), "publishing", **facts)
+            attempt.rename(target)
+            _sync(home.release)
+            journal.append(_journal(home), "published", **facts)
+        finally:
+            shutil.rmtree(attempt, ignore_errors=True)
+        _remove(candidate)
+        return report
+
+
+def list_releases(home: Home) -> list[dict[str, Any]]:
+    """Return candidates and releases with their main figures, oldest version first.
+
+    An entry whose report cannot be read has ``"readable": False`` and its version only.
+    """
+    found = []
+    for state, zone in (("candidate", home.candidate), ("release", home.release)):
+        if not zone.is_dir():
+            continue
+        for folder in sorted(zone.iterdir()):
+            if not folder.is_dir() or not _VERSION.fullmatch(folder.name):
+                continue
+            entry: dict[str, Any] = {"version": folder.name, "state": state}
+            try:
+                report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+                table = report["tables"][0]
+                entry |= {
+                    "readable": True,
+                    "purpose": report["purpose"],
+                    "reference_year": report["reference_year"],
+                    "build_id": report["build_id"],
+                    "approvers": report["approvers"],
+                    **{
+                        name: table[name]
+                        for name in ("k", "loss", "rows", "suppressed", "max_risk", "cells")
+                    },
+                }
+            except (OSError, ValueError, KeyError, IndexError, TypeError):
+                entry["readable"] = False
+            found.append(entry)
+    return found
+
+
+# --- reports ------------------------------------------------------------------------------------
+
+
+def _report(
+    version: str,
+    reference_year: int,
+    build_id: str,
+    parameters: Mapping[str, Any],
+    table: PatientTable,
+    verdict: Verdict,
+    inputs: list[dict[str, str]],
+    deliveries: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the candidate's report: no time, no absolute path, the same for the same inputs."""
+    figures = table.metrics
+    return {
+        "version": version,
+        "state": "candidate",
+        "purpose": None,
+        "reference_year": reference_year,
+        "build_id": build_id,
+        "parameters": dict(parameters),
+        "population": table.population,
+        "tables": [
+            {
+                "file": name,
+                "kind": "microdata_public",
+                "quasi_identifiers": list(COLUMNS),
+                "sensitive": [],
+                "k": figures.k,
+                "k_threshold": K_PUBLIC,
+                "loss": figures.loss,
+                "rows": figures.rows,
+                "classes": figures.classes,
+                "average_class": figures.average_class,
+                "suppressed": figures.suppressed,
+                "suppressed_share": figures.suppressed_share,
+                "max_risk": figures.max_risk,
+                "average_risk": figures.average_risk,
+                "cells": table.cells,
+                "levels": table.levels,
+            }
+            for name in _TABLES
+        ],
+        "checks": [asdict(check) for check in verdict.checks],
+        "inputs": inputs,
+        "deliveries": deliveries,
+        "approvers": [],
+    }
+
+
+def _request(folder: Path, table: PatientTable) -> Request:
+    """Return what the gate is asked to verify for a table just written."""
+    return _gate_request(
+        folder, table.metrics.rows, table.metrics.suppressed, table.population["kept"], K_PUBLIC
+    )
+
+
+def _request_again(folder: Path, report: Mapping[str, Any]) -> Request:
+    """Return what the gate is asked to verify for a candidate."""
+    table = report["tables"][0]
+    return _gate_request(
+        folder, table["rows"], table["suppressed"], report["population"]["kept"], K_PUBLIC
+    )
+
+
+def _gate_request(folder: Path, rows: int, suppressed: int, population: int, k: int) -> Request:
+    # A folder of its own beside the module of the same name: a path, not a package.
+    hierarchies = Path(str(resources.files(__package__))) / "hierarchies"
+    return Request(
+        folder=str(folder),
+        parquet=_TABLES[0],
+        csv=_TABLES[1],
+        hierarchies={name: str(hierarchies / f"{name}.csv") for name in COLUMNS},
+        k=k,
+        rows=rows,
+        suppressed=suppressed,
+        population=population,
+    )
+
+
+def _refuse(home: Home, version: str, verdict: Verdict, stage: str) -> None:
+    """Record a refusal and raise it."""
+    path = home.vault / "refusals" / f"{version}.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    body = {
+        "version": version,
+        "stage": stage,
+        "failed": list(verdict.failed),
+        "checks": [asdict(check) for check in verdict.checks],
+    }
+    temporary = path.with_name(f"{_ATTEMPT}{path.name}")
+    temporary.unlink(missing_ok=True)
+    _write_json(temporary, body)
+    temporary.replace(path)
+    journal.append(
+        _journal(home), "refused", version=version, stage=stage, failed=list(verdict.failed)
+    )
+    raise Refused(
+        f"the gate refused {version}: {', '.join(verdict.failed)} failed; nothing was released. "
+        f"See vault/refusals/{path.name}"
+    )
+
+
+def _same_as_before(folder: Path, inputs: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the report of a version that exists, if it is whole and of the same inputs."""
+    report = _read_report(folder)
+    if [entry["sha256"] for entry in report["inputs"]] != [entry["sha256"] for entry in inputs]:
+        raise OpenChronicError(
+            f"version {folder.name} exists for the same build id with other files; "
+            "builds are immutable: give the new build an id of its own"
+        )
+    if report["outputs"] != _outputs(folder, (*_TABLES, "README.txt")):
+        raise OpenChronicError(
+            f"the files of {folder.parent.name}/{folder.name} were changed after they were "
+            "written; move the folder away and prepare it again"
+        )
+    return report
+
+
+def _verified(home: Home, candidate: Path) -> dict[str, Any]:
+    """Return a candidate's report after checking that nothing changed since the gate saw it."""
+    version = candidate.name
+    entries = [
+        entry
+        for entry in journal.read(_journal(home))
+        if entry["event"] == "candidate_prepared" and entry.get("version") == version
+    ]
+    changed = f"candidate {version} is not what was prepared; remove it and prepare it again"
+    try:
+        if not entries or entries[-1]["report_sha256"] != _sha256(candidate / "report.json"):
+            raise Refused(changed)
+        report = _read_report(candidate)
+        if report["version"] != version or report["outputs"] != _outputs(
+            candidate, (*_TABLES, "README.txt")
+        ):
+            raise Refused(changed)
+    except OSError as error:
+        raise Refused(changed) from error
+    return report
+
+
+def _read_report(folder: Path) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OpenChronicError(
+            f"{folder.parent.name}/{folder.name}/report.json cannot be read"
+        ) from error
+    return report
+
+
+# --- who may approve ----------------------------------------------------------------------------
+
+
+def _deliveries(deliveries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return deliveries as ``{id, generated}``, sorted; what is not surely generated is not."""
+    return sorted(
+        (
+            {"id": str(entry["id"]), "generated": entry.get("generated") is True}
+            for entry in deliveries
+        ),
+        key=lambda entry: str(entry["id"]),
+    )
+
+
+def _approved(
+    approvers: Sequence[str], deliveries: Sequence[Mapping[str, Any]], purpose: str | None
+) -> tuple[list[str], str]:
+    """Return the approvers' names and the purpose, or refuse.
+
+    Two different people are needed; case, blanks and Unicode forms do not make a difference. The
+    demonstration approvers come together, and only for generated people.
+    """
+    names = [" ".join(unicodedata.normalize("NFKC", name).split()) for name in approvers]
+    folded = {name.casefold() for name in names}
+    if len(names) < 2 or "" in folded or len(folded) != len(names):
+        raise Refused("two different approvers are needed, each with a name")
+    generated = bool(deliveries) and all(entry["generated"] is True for entry in deliveries)
+    if any(name.startswith("demo-approver") for name in folded):
+        if folded != set(DEMO_APPROVERS):
+            raise Refused(
+                "the demonstration approvers only act together and never with a person; "
+                "name two people"
+            )
+        if not generated:
+            raise Refused(
+                "the demonstration approvers can only publish generated people, and an input "
+                "delivery does not carry the generator's marker; name two people"
+            )
+        if purpose not in (None, DEMONSTRATION):
+            raise Refused("the demonstration approvers can only publish a demonstration")
+        return sorted(folded), DEMONSTRATION
+    if purpose == DEMONSTRATION and not generated:
+        raise Refused("a demonstration is made of generated people only")
+    return names, purpose or "publication"
+
+
+def _check_composition(home: Home, version: str, report: Mapping[str, Any]) -> None:
+    """Refuse a second recoding of the same people: two k-anonymous tables intersect."""
+    hashes = sorted(entry["sha256"] for entry in report["inputs"])
+    for folder in home.release.iterdir():
+        if not folder.is_dir() or not _VERSION.fullmatch(folder.name):
+            continue
+        other = _read_report(folder)
+        if sorted(entry["sha256"] for entry in other["inputs"]) == hashes:
+            raise Refused(
+                f"release {folder.name} already shows the same patients; a second recoding "
+                f"({version}) could be intersected with it and undo both"
+            )
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def _journal(home: Home) -> Path:
+    return home.vault / "journal.jsonl"
+
+
+@contextlib.contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    """Hold the one lock over candidates, releases and journal."""
+    descriptor = os.open(home.vault / "release.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _recover(home: Home) -> None:
+    """Put right what a kill left: attempts, a candidate already released, a missing entry."""
+    for zone in (home.candidate, home.release):
+        for leftover in zone.glob(f"{_ATTEMPT}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+    entries = journal.read(_journal(home))
+    published = {e.get("version") for e in entries if e["event"] == "published"}
+    for folder in sorted(home.release.iterdir()):
+        if not _VERSION.fullmatch(folder.name):
+            continue
+        begun = [
+            e for e in entries if e["event"] == "publishing" and e.get("version") == folder.name
+        ]
+        if folder.name not in published and begun:
+            facts = {
+                name: begun[-1][name]
+                for name in ("version", "approvers", "purpose", "report_sha256")
+            }
+            journal.append(_journal(home), "published", recovered=True, **facts)
+        _remove(home.candidate / folder.name)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder so that it is never seen half-empty under its own name."""
+    if folder.is_dir():
+        hidden = folder.with_name(f"{_ATTEMPT}{uuid.uuid4().hex}")
+        folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _relative(home: Home, file: Path) -> str:
+    """Return a path that tells nothing of the machine."""
+    root = home.root.resolve()
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _outputs(folder: Path, names: Sequence[str]) -> list[dict[str, str]]:
+    return [{"file": name, "sha256": _sha256(folder / name)} for name in names]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_json(path: Path, body: Mapping[str, Any]) -> None:
+    _write(path, json.dumps(body, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def _seal(folder: Path) -> None:
+    """Make the files read-only and durable before the folder gets its name."""
+    for path in folder.iterdir():
+        path.chmod(0o444)
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from openchronic_assets.anonymisation import gate
+from openchronic_assets.anonymisation.gate import (
+    CHECK_NAMES,
+    Check,
+    Request,
+    inspect,
+    judge,
+    run_gate,
+)
+
+SEX = "sex,all\n1,*\n2,*\ninconnu,*\n"
+PLACE = "place,region,all\n23,Nouvelle-Aquitaine,*\n62,Hauts-de-France,*\n974,La Réunion,*\n"
+ROWS = sorted(
+    [("*", "974")] * 13 + [("1", "62")] * 12 + [("2", "62")] * 15 + [("2", "Hauts-de-France")] * 12
+)
+
+
+class Folder:
+    """A release to judge, that a test spoils before it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.release = path / "release"
+        self.release.mkdir(parents=True)
+        (path / "sex.csv").write_text(SEX, encoding="utf-8")
+        (path / "place.csv").write_text(PLACE, encoding="utf-8")
+        self.names = ["sex", "place"]
+        self.rows: list[tuple[str | None, ...]] = list(ROWS)
+        self.csv_rows: list[tuple[str | None, ...]] | None = None
+        self.csv_names: list[str] | None = None
+        self.type: pa.DataType = pa.string()
+        self.k = 12
+        self.declared: int | None = None
+        self.suppressed = 3
+        self.options: dict[str, object] = {"store_schema": False}
+        self.field_metadata: dict[str, str] | None = None
+
+    def write(self) -> Request:
+        schema = pa.schema(
+            [pa.field(name, self.type, metadata=self.field_metadata) for name in self.names]
+        )
+        columns = [
+            pa.array([row[d] for row in self.rows], self.type) for d in range(len(self.names))
+        ]
+        pq.write_table(
+            pa.Table.from_arrays(columns, schema=schema),
+            self.release / "t.parquet",
+            **self.options,
+        )
+        lines = self.rows if self.csv_rows is None else self.csv_rows
+        text = "".join(
+            ",".join("" if value is None else value for value in line) + "\n"
+            for line in [tuple(self.csv_names or self.names), *lines]
+        )
+        (self.release / "t.csv").write_text(text, encoding="utf-8")
+        rows = len(self.rows) if self.declared is None else self.declared
+        return Request(
+            folder=str(self.release),
+            parquet="t.parquet",
+            csv="t.csv",
+            hierarchies={name: str(self.path / f"{name}.csv") for name in ("sex", "place")},
+            k=self.k,
+            rows=rows,
+            suppressed=self.suppressed,
+            population=rows + self.suppressed,
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def failed(request: Request) -> set[str]:
+    return set(judge(inspect(request)).failed)
+
+
+def test_a_clean_release_is_accepted_in_a_fresh_process(folder: Folder) -> None:
+    verdict = run_gate(folder.write(), timeout=60)
+    assert verdict.accepted, verdict.failed
+    assert tuple(check.name for check in verdict.checks) == CHECK_NAMES
+    by_name = {check.name: check for check in verdict.checks}
+    assert (by_name["k_parquet"].measured, by_name["k_parquet"].threshold) == (12, 12)
+
+
+def one_row_less(f: Folder) -> None:
+    f.rows.remove(("1", "62"))
+
+
+def one_csv_row_less(f: Folder) -> None:
+    f.csv_rows = list(f.rows)
+    f.csv_rows.remove(("1", "62"))
+
+
+def null_class(f: Folder) -> None:
+    f.rows = [(None, "974") if row == ("*", "974") else row for row in f.rows]
+    f.rows.sort(key=lambda row: tuple(value or "" for value in row))
+
+
+def blank_class(f: Folder) -> None:
+    f.rows = [("", "974") if row == ("*", "974") else row for row in f.rows]
+
+
+def index_column(f: Folder) -> None:
+    f.names = ["sex", "place", "index"]
+    f.rows = [(*row, str(number)) for number, row in enumerate(f.rows)]
+
+
+def csv_column(f: Folder) -> None:
+    f.csv_names = ["sex", "place", "rank"]
+    f.csv_rows = [(*row, "x") for row in f.rows]
+
+
+def swapped_columns(f: Folder) -> None:
+    f.names = ["place", "sex"]
+
+
+def replaced(value: str) -> Callable[[Folder], None]:
+    def spoil(f: Folder) -> None:
+        f.rows = sorted(("1", value) if row == ("1", "62") else row for row in f.rows)
+
+    return spoil
+
+
+def hierarchy_with(value: str) -> Callable[[Folder], None]:
+    """The value is even declared: the patterns alone must refuse it."""
+
+    def spoil(f: Folder) -> None:
+        (f.path / "place.csv").write_text(PLACE + f"{value},Corse,*\n", encoding="utf-8")
+        replaced(value)(f)
+
+    return spoil
+
+
+def starred(f: Folder) -> None:
+    f.rows = sorted([*f.rows, *[("*", "*")] * 12])
+
+
+def empty(f: Folder) -> None:
+    f.rows = []
+
+
+def unsorted(f: Folder) -> None:
+    f.rows = [f.rows[-1], *f.rows[:-1]]
+
+
+def bytes_column(f: Folder) -> None:
+    f.type = pa.binary()
+    f.csv_rows = list(f.rows)
+    f.rows = [tuple((value or "").encode() for value in row) for row in f.rows]  # type: ignore[misc]
+
+
+def arrow_schema(f: Folder) -> None:
+    f.options = {"store_schema": True}
+    f.field_metadata = {"source": "person_id"}
+
+
+def wrong_count(f: Folder) -> None:
+    f.declared = len(f.rows) + 1
+
+
+def higher_k(f: Folder) -> None:
+    f.k = 13
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (one_row_less, {"k_parquet", "k_csv"}),
+        (one_csv_row_less, {"k_csv", "same_rows"}),
+        (higher_k, {"k_parquet", "k_csv"}),
+        (null_class, {"no_missing_value", "known_values"}),
+        (blank_class, {"no_missing_value", "known_values"}),
+        (index_column, {"columns", "identifier_names", "k_parquet"}),
+        (csv_column, {"columns", "types", "same_rows"}),
+        (swapped_columns, {"columns"}),
+        (replaced("Atlantis"), {"known_values"}),
+        (hierarchy_with("2019-05-17"), {"identifier_values"}),
+        (hierarchy_with("17/05/2019"), {"identifier_values"}),
+        (hierarchy_with("20190517"), {"identifier_values"}),
+        (hierarchy_with("17 mai 2019"), {"identifier_values"}),
+        (hierarchy_with("1950-07"), {"identifier_values"}),
+        (hierarchy_with("195007"), {"identifier_values"}),
+        (hierarchy_with("62193"), {"identifier_values"}),
+        (hierarchy_with("2A004"), {"identifier_values"}),
+        (hierarchy_with("1500762193001"), {"identifier_values"}),
+        (hierarchy_with("150076219300142"), {"identifier_values"}),
+        (hierarchy_with("1500720193001"), {"identifier_values"}),
+        (hierarchy_with("620100057"), {"identifier_values"}),
+        (hierarchy_with("2A0000014"), {"identifier_values"}),
+        (hierarchy_with("0123456789abcdef0123456789abcdef"), {"identifier_values"}),
+        (hierarchy_with("0123456789ABCDEF" * 4), {"identifier_values"}),
+        (starred, {"suppressed_removed"}),
+        (empty, {"not_empty", "k_parquet", "k_csv"}),
+        (unsorted, {"sorted_rows"}),
+        (bytes_column, {"types"}),
+        (arrow_schema, {"no_metadata"}),
+        (wrong_count, {"row_count"}),
+    ],
+)
+def test_a_planted_fault_is_refused(
+    folder: Folder, spoil: Callable[[Folder], None], expected: set[str]
+) -> None:
+    spoil(folder)
+    assert expected <= failed(folder.write())
+
+
+def test_a_truncated_parquet_file_is_refused(folder: Folder) -> None:
+    request = folder.write()
+    path = folder.release / "t.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    verdict = judge(inspect(request))
+    assert not verdict.accepted
+    assert {"k_parquet", "columns", "no_metadata"} <= set(verdict.failed)
+
+
+def test_a_missing_or_undeclared_file_is_refused(folder: Folder) -> None:
+    request = folder.write()
+    (folder.release / "notes.txt").write_text("x", encoding="utf-8")
+    assert failed(request) == {"files"}
+    (folder.release / "notes.txt").unlink()
+    (folder.release / "t.csv").unlink()
+    assert {"files", "k_csv", "same_rows"} <= failed(request)
+
+
+def test_a_missing_hierarchy_is_refused(folder: Folder) -> None:
+    request = folder.write()
+    (folder.path / "place.csv").unlink()
+    assert failed(request) == {"known_values"}
+
+
+def test_a_value_left_in_a_dictionary_page_is_refused(folder: Folder) -> None:
+    request = folder.write()
+    hidden = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(folder.rows), pa.int32()), pa.array(["62", "2019-05-17"])
+    )
+    plain = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(folder.rows), pa.int32()), pa.array(["1"])
+    )
+    pq.write_table(
+        pa.table({"sex": plain, "place": hidden}),
+        folder.release / "t.parquet",
+        store_schema=False,
+    )
+    (folder.release / "t.csv").write_text("sex,place\n" + "1,62\n" * len(folder.rows))
+    assert failed(request) == {"no_hidden_value"}
+
+
+def test_verdicts_never_print_a_value(folder: Folder) -> None:
+    replaced("Atlantis-0123456789abcdef0123456789abcdef")(folder)
+    text = json.dumps([asdict(check) for check in inspect(folder.write())])
+    assert "Atlantis" not in text
+    assert "0123456789abcdef" not in text
+
+
+def test_a_check_that_raises_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def boom(_: object) -> gate._Finding:
+        raise RuntimeError("Original Line: 1500762193001")
+
+    request = folder.write()
+    for name in CHECK_NAMES:
+        with monkeypatch.context() as patch:
+            patch.setitem(gate.CHECKS, name, boom)
+            verdict = judge(inspect(request))
+        assert verdict.failed == (name,)
+        assert "1500762193001" not in json.dumps(asdict(verdict))
+
+
+GOOD = Check("files", True, "", 0, 0)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(GOOD, passed=False),
+        replace(GOOD, measured=None),
+        replace(GOOD, measured=math.nan),
+        replace(GOOD, measured=math.inf),
+        replace(GOOD, threshold=None),
+        replace(GOOD, passed="yes"),  # type: ignore[arg-type]
+        replace(GOOD, name="invented"),
+        None,
+    ],
+)
+def test_a_verdict_that_is_missing_or_unmeasured_is_refused(bad: Check | None) -> None:
+    others = [replace(GOOD, name=name) for name in CHECK_NAMES[1:]]
+    assert judge([GOOD, *others]).accepted
+    assert not judge(([bad] if bad else []) + others).accepted
+    assert not judge([GOOD, GOOD, *others]).accepted
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import time; time.sleep(30)", "no verdict within"),
+        ("raise SystemExit(7)", "ended with code 7"),
+        ("print('accepted')", "cannot be read"),
+        ('print(\'{"checks": [{"name": "files"}]}\')', "cannot be read"),
+    ],
+)
+def test_a_gate_that_hangs_dies_or_babbles_is_a_refusal(
+    folder: Folder, code: str, reason: str
+) -> None:
+    verdict = run_gate(folder.write(), timeout=2, command=[sys.executable, "-c", code])
+    assert not verdict.accepted
+    assert verdict.failed == ("gate_process",)
+    assert reason in verdict.checks[0].detail
+
+
+def test_a_gate_that_cannot_start_or_says_nothing_is_a_refusal(folder: Folder) -> None:
+    request = folder.write()
+    assert not run_gate(request, timeout=5, command=["/nonexistent/gate"]).accepted
+    empty_answer = [sys.executable, "-c", "print('{\"checks\": []}')"]
+    verdict = run_gate(request, timeout=5, command=empty_answer)
+    assert set(verdict.failed) == set(CHECK_NAMES)
+
+
+def test_the_gate_shares_no_code_with_the_recoders() -> None:
+    source = Path(gate.__file__).read_text(encoding="utf-8")
+    assert "import openchronic_assets" not in source
+    assert "from openchronic_assets" not in source
