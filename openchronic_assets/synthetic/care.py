@@ -281,7 +281,7 @@ def _participation(
 
 
 def _gp_visits(c: _Context, builder: _Builder) -> None:
-    rate = _by_age(c.age, (2, 16, 40, 60, 75), (4.2, 2.4, 2.4, 3.2, 4.8, 6.6))
+    rate = _by_age(c.age, (2, 16, 40, 60, 75), (4.6, 2.7, 2.8, 3.7, 5.4, 7.4))
     who, when = c.happen(rate * np.where(c.sick, 1.25, 0.95))
     count = len(who)
     u = c.rng.random((4, count))
@@ -506,6 +506,7 @@ def _acts(c: _Context, builder: _Builder) -> None:
     price = np.array([int(r["price_cents"]) for r in table])
     nature = np.array([int(r["nature"]) for r in table])
     specialty_of = np.array([int(r["specialty"]) for r in table])
+    weight = np.array([float(r["weight"]) for r in table])
     of = _by_ald([figures.numbers(r["alds"]) for r in table])
     rate = _by_age(c.age, (16, 45, 65), (0.15, 0.5, 0.9, 1.4))
     who, when = c.happen(rate * np.where(c.sick, 1.6, 0.8))
@@ -517,7 +518,8 @@ def _acts(c: _Context, builder: _Builder) -> None:
     own = np.where(related, active, 0)
     for each in np.unique(own).tolist():
         here = own == each
-        act[here] = of[each][(u[1][here] * len(of[each])).astype(np.int64)]
+        share = np.cumsum(weight[of[each]])
+        act[here] = of[each][np.searchsorted(share, u[1][here] * share[-1] * 0.999999)]
     specialty = specialty_of[act]
     executor = c.world.near(c.rng, c.people.place[who], specialty, c.people.habit[who])
     percent = _rate_of(exo, 70)

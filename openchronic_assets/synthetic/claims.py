@@ -92,7 +92,8 @@ def write(
     for table, details in sorted(care.details.items()):
         where = place[details.line]
         rows = np.flatnonzero(where != NULL)
-        rows = rows[np.lexsort((details.columns.get("order", rows)[rows], where[rows]))]
+        rank = details.columns.get("order", np.zeros(len(where), np.int64))
+        rows = rows[np.lexsort((rank[rows], where[rows]))]
         columns = {name: values[rows] for name, values in details.columns.items()}
         frames.append(_details(table, columns, where[rows], keys, world))
         owners.append(where[rows])

@@ -145,7 +145,7 @@ def draw(
     span = (end - start) / 365.25
     age = people.age(day(years[0]) + 180)
     edges = np.array([0, 1, 15, 25, 45, 65, 75, 85])
-    level = np.array([0.5, 0.22, 0.07, 0.13, 0.17, 0.22, 0.32, 0.45, 0.50])
+    level = np.array([0.5, 0.24, 0.08, 0.15, 0.19, 0.25, 0.36, 0.50, 0.56])
     rate = level[np.searchsorted(edges, np.maximum(age, 0), side="right")] * people.frail
     sick = (found.starts[:, 0] < end) & (found.ends[:, 0] > start)
     rate = rate * np.where(sick, 1.75, 0.75)

@@ -108,8 +108,8 @@ def residence(department: str, commune: str, scheme: int, letter: str) -> tuple[
 
 def hazard(age: Floats, sex: Ints) -> Floats:
     """Return the yearly death hazard by age and sex: Gompertz, level of France 2019."""
-    male = 0.0125 * np.exp(0.100 * (age - 65))
-    female = 0.0060 * np.exp(0.118 * (age - 65))
+    male = 0.0113 * np.exp(0.100 * (age - 65))
+    female = 0.0054 * np.exp(0.118 * (age - 65))
     infant = np.where(age < 1, 0.0035, 0.0)
     rate: Floats = np.minimum(np.where(sex == 1, male, female) + infant, 0.9)
     return rate
