@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import re
+from typing import TYPE_CHECKING
 
 from openchronic_assets.errors import UsageError
+
+if TYPE_CHECKING:
+    from dagster import TimeWindowPartitionsDefinition
 
 FIRST_YEAR_VARIABLE = "OPENCHRONIC_FIRST_YEAR"
 DEFAULT_FIRST_YEAR = 2006  # DCIR flux and the PMSI grid of the catalogue begin there
@@ -37,3 +42,16 @@ def parse_years(text: str) -> list[int]:
             f"{FIRST_YEAR_VARIABLE} moves the first one"
         )
     return list(range(first, last + 1))
+
+
+@functools.cache
+def yearly() -> TimeWindowPartitionsDefinition:
+    """Return the one partitions definition of all assets: a care year, the current one included.
+
+    All assets share it, so that a backfill over any range of years is one run.
+    """
+    from dagster import TimeWindowPartitionsDefinition
+
+    return TimeWindowPartitionsDefinition(
+        start=str(first_year()), fmt="%Y", cron_schedule="0 0 1 1 *", end_offset=1
+    )

@@ -66,15 +66,31 @@ def has_decimal_comma(connection: duckdb.DuckDBPyConnection, header: Header, sam
     return bool(found and found[0] and not found[1])
 
 
-def date_format(
-    connection: duckdb.DuckDBPyConnection, header: Header, column: Column, sample: str
-) -> str:
-    """Return the format of a date column: most hits in the sample, ties to the contract's order."""
-    text = cell(header, column)
-    hits = ", ".join(f"count(try_strptime({text}, '{form}'))" for form in column.formats)
-    found = connection.execute(f"select {hits} from {sample}").fetchone() or ()
-    best = max(found)
-    return next(form for form, count in zip(column.formats, found, strict=True) if count == best)
+def date_formats(
+    connection: duckdb.DuckDBPyConnection, header: Header, sample: str
+) -> dict[str, str]:
+    """Return the format of each date column: most hits in the sample, ties to the contract's order.
+
+    ``sample`` is a relation whose column ``f`` is the list of cells of the first lines.
+    """
+    columns = [
+        column
+        for column in header.table.columns
+        if column.type in ("date", "datetime") and column.name in header.positions
+    ]
+    hits = [
+        f"count(try_strptime({cell(header, column)}, '{form}'))"
+        for column in columns
+        for form in column.formats
+    ]
+    if not hits:
+        return {}
+    found = list(connection.execute(f"select {', '.join(hits)} from {sample}").fetchone() or ())
+    formats = {}
+    for column in columns:
+        counts, found = found[: len(column.formats)], found[len(column.formats) :]
+        formats[column.name] = column.formats[counts.index(max(counts))]
+    return formats
 
 
 def cast(column: Column, form: str | None) -> tuple[str, list[Fault]]:
@@ -97,10 +113,14 @@ def cast(column: Column, form: str | None) -> tuple[str, list[Fault]]:
             fault(f"({name} is null or ({differs}))", "not_an_integer")
         ]
     if column.type == "decimal":
+        # Only a text with more decimals than the contract, or an exponent, can have been rounded:
+        # the exact value, which is dear, is asked of those alone.
+        long = f"len({text}) - instr({text}, '.') > {column.scale} and contains({text}, '.')"
+        doubtful = f"(({long}) or contains(lower({text}), 'e'))"
         exact = f"try_cast({text} as decimal(38, 12))"
         return f"try_cast({text} as {column.lake_type})", [
             fault(f"{name} is null", "not_a_decimal"),
-            fault(f"{exact} is distinct from {name}", "too_many_decimals"),
+            fault(f"{doubtful} and {exact} is distinct from {name}", "too_many_decimals"),
         ]
     if column.type in ("year", "yearmonth", "month"):
         pattern = {

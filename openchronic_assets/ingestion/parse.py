@@ -23,7 +23,7 @@ from openchronic_assets.ingestion import casting, identity, lines, structure
 from openchronic_assets.ingestion.report import Amount, FileReport
 
 CHUNK = 96 << 20  # bytes of text held at once
-SAMPLE = 20_000  # first lines, which decide date formats and the decimal mark
+SAMPLE = 5_000  # first lines, which decide date formats and the decimal mark
 FIRST_REFUSED = 5  # places of refused rows that a report names
 
 _UNREADABLE = {
@@ -260,8 +260,12 @@ class _Loader:
     def _typed_sql(self) -> str:
         header = self.header
         split = casting.split_sql(header)
-        sample = f"(select {split} as f from (from chunk limit {SAMPLE}))"
-        comma = casting.has_decimal_comma(self.connection, header, sample)
+        self.connection.execute(
+            f"create temp table sample as select {split} as f from (from chunk limit {SAMPLE})"
+        )
+        comma = casting.has_decimal_comma(self.connection, header, "sample")
+        formats = casting.date_formats(self.connection, header, "sample")
+        self.connection.execute("drop table sample")
         texts, casts, faults = [], [], []
         for column in self.loaded:
             name = column.lake_name
@@ -272,10 +276,7 @@ class _Loader:
             if column.type == "decimal" and comma:
                 text = f"replace({text}, ',', '.')"
             texts.append(f"{text} as t_{name}")
-            form = None
-            if column.type in ("date", "datetime"):
-                form = casting.date_format(self.connection, header, column, sample)
-            expression, column_faults = casting.cast(column, form)
+            expression, column_faults = casting.cast(column, formats.get(column.name))
             casts.append(f"{expression} as {name}")
             if column.name in header.table.not_null:
                 empty = f"coalesce(t_{name}, '') = ''"

@@ -129,7 +129,7 @@ def check(line: str, table: Table, year: int, *, strict: bool) -> Header:
     return Header(
         separator=separator,
         width=len(names),
-        trailing=line.rstrip().endswith(separator),
+        trailing=line.rstrip("\r\n ").endswith(separator),
         table=table,
         positions=positions,
         ignored=tuple(name for name in names if name not in known),

@@ -1,0 +1,130 @@
+"""The raw tables as Dagster assets: one multi-asset that brings the lake up to the landing zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster_pyspark import LazyPySparkResource
+
+from openchronic_assets import progress
+from openchronic_assets.contracts import Table, load, tables
+from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.ingestion import deliveries
+from openchronic_assets.ingestion.balance import Balance, balance
+from openchronic_assets.ingestion.landing import landed
+from openchronic_assets.ingestion.report import decimal_text
+from openchronic_assets.ingestion.run import ingest
+from openchronic_assets.ingestion.spark import require_java
+from openchronic_assets.partitions import yearly
+from openchronic_assets.settings import home
+
+GROUPS = {"DCIR": "raw_dcir", "BENEFICIAIRE": "raw_referentials", "PMSI_MCO": "raw_pmsi"}
+
+
+def key(table: Table) -> dg.AssetKey:
+    """Return the asset key of a raw table: ``lake/er_prs_f``."""
+    return dg.AssetKey(["lake", table.raw_name])
+
+
+def _spec(table: Table) -> dg.AssetSpec:
+    columns = [
+        dg.TableColumn(column.lake_name, column.lake_type.lower(), description=column.description)
+        for column in table.columns
+        if column.is_loaded
+    ]
+    return dg.AssetSpec(
+        key(table),
+        group_name=GROUPS.get(table.product, "raw_causes_of_death"),
+        description=f"{table.name}: {table.grain}. Typed, pseudonymised, with provenance.",
+        kinds={"spark", "parquet"},
+        metadata={"dagster/column_schema": dg.TableSchema(columns), "product": table.product},
+    )
+
+
+def _check(table: Table) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        "balance",
+        asset=key(table),
+        blocking=True,
+        description="Lines read = kept + quarantined, and each amount to the cent, on disk.",
+    )
+
+
+@dg.multi_asset(
+    name="raw_tables",
+    specs=[_spec(load(name)) for name in tables()],
+    check_specs=[_check(load(name)) for name in tables()],
+    can_subset=True,
+    partitions_def=yearly(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool="spark",
+)
+def raw_tables(
+    context: dg.AssetExecutionContext, pyspark: LazyPySparkResource
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Ingest the complete deliveries of ``landing/`` that the lake does not have yet.
+
+    Whatever the years of the run, a delivery is ingested whole: what it holds of other years makes
+    them stale, and the second sensor asks for them.
+    """
+    place = home()
+    messages = []
+    failed: OpenChronicError | None = None
+    for each in landed(place):
+        if not each.complete:
+            context.log.info(f"{each.name}: waits for its _SUCCESS marker")
+            continue
+        try:
+            result = ingest(
+                place,
+                each.folder,
+                session=lambda: (require_java(), pyspark.spark_session)[1],
+                progress=progress.report,
+            )
+        except OpenChronicError as error:
+            context.log.error(f"{each.name}: {error}")
+            failed = error
+            continue
+        context.log.info(f"{each.name}: {result.state}")
+        messages += result.messages
+    for message in messages:
+        context.log.warning(message)
+    for name in tables():
+        table = load(name)
+        counted = balance(place, name)
+        selected = key(table) in context.selected_asset_keys
+        if selected:
+            yield dg.MaterializeResult(asset_key=key(table), metadata=_metadata(counted))
+        if dg.AssetCheckKey(key(table), "balance") in context.selected_asset_check_keys:
+            yield dg.AssetCheckResult(
+                asset_key=key(table),
+                check_name="balance",
+                passed=counted.holds,
+                metadata=_metadata(counted) | {"wrong": list(counted.wrong)},
+            )
+    if failed is not None:
+        raise dg.Failure(description=str(failed), allow_retries=False)
+
+
+def _metadata(counted: Balance) -> dict[str, object]:
+    place = home()
+    return {
+        "dagster/row_count": counted.kept,
+        "files": counted.files,
+        "lines_read": counted.read,
+        "lines_quarantined": counted.quarantined,
+        "reasons": counted.reasons,
+        "rows_by_year": counted.years,
+        "amounts": {
+            name: {
+                "read": decimal_text(amount.read),
+                "kept": decimal_text(amount.kept),
+                "quarantined": decimal_text(amount.quarantined),
+                "unreadable": amount.unreadable,
+            }
+            for name, amount in counted.amounts.items()
+        },
+        "path": dg.MetadataValue.path(str(place.raw / load(counted.table).raw_name)),
+        "deliveries": len(deliveries.records(place)),
+    }
