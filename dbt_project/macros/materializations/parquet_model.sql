@@ -1,0 +1,59 @@
+{#
+    Both materialisations: immutable Parquet files, then a view over all files of the model.
+
+    `yearly` runs the model once for each year to write, `history` once. What to write, and what is
+    taken over from the build before, is in `plan.model_file`, made before dbt starts. Rows are
+    written in the order of the model's unique key, so that the same rows give the same bytes.
+#}
+{% macro parquet_model() %}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set key = config.require('unique_key') -%}
+    {{ run_hooks(pre_hooks) }}
+    {%- set probe = sql | replace(openchronic.year_mark(), '2000') -%}
+    {%- if config.get('contract').enforced -%}
+        {%- do get_assert_columns_equivalent(probe) -%}
+    {%- endif -%}
+    {%- set planned = run_query(
+        "select year, path, state from plan.model_file where model = '" ~ model.name
+        ~ "' order by year, path"
+    ) -%}
+    {%- set paths = [] -%}
+    {%- for row in planned -%}
+        {%- do paths.append(row[1]) -%}
+        {%- if row[2] == 'write' -%}
+            {%- set year = (row[0] | int | string) if row[0] is not none else '' -%}
+            {%- set rows = sql | replace(openchronic.year_mark(), year) -%}
+            {% call statement('write_' ~ loop.index) -%}
+                {{ openchronic.write_parquet(rows, key, row[1]) }}
+            {%- endcall %}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if not paths -%}
+        {%- do exceptions.raise_compiler_error(
+            model.name ~ " is not in the plan; build it with openchronic run"
+        ) -%}
+    {%- endif -%}
+    {% call statement('main') -%}
+        create or replace view {{ target_relation }} as
+        select * from {{ openchronic.parquet_files(paths) }}
+    {%- endcall %}
+    {{ run_hooks(post_hooks) }}
+    {% do openchronic.end_transaction() %}
+    {{ return({'relations': [target_relation]}) }}
+{% endmacro %}
+
+{% materialization yearly, adapter='duckdb' %}
+    {{ return(openchronic.parquet_model()) }}
+{% endmaterialization %}
+
+{% materialization yearly, adapter='spark' %}
+    {{ return(openchronic.parquet_model()) }}
+{% endmaterialization %}
+
+{% materialization history, adapter='duckdb' %}
+    {{ return(openchronic.parquet_model()) }}
+{% endmaterialization %}
+
+{% materialization history, adapter='spark' %}
+    {{ return(openchronic.parquet_model()) }}
+{% endmaterialization %}

@@ -1,0 +1,7 @@
+{# Fails on each value of the key that several rows share. #}
+{% test unique_key(model, columns) %}
+select {{ columns | join(', ') }}
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}

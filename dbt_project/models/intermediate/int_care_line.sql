@@ -1,0 +1,105 @@
+{#
+    Reimbursement lines with the person they are for and the reasons why an analysis may leave them
+    out. Nothing is dropped and no amount is changed.
+    Rule: the person is that of the pair (pseudonym, rank); fictitious NIR are linked to nobody and
+    keep their euros (domain decision 12). Flags follow snds_model 3.2, NULL-safe. A line whose nine
+    keys repeat is kept and numbered within its year. Grain: one row of ER_PRS_F.
+    A view: the window is by care year, so that a reader of one year computes that year only.
+#}
+{{ config(materialized='view') }}
+
+with line as (
+    select
+        claim_key,
+        care_year,
+        flux_month,
+        flux_year,
+        psa,
+        coalesce(birth_rank, -1) as birth_rank,
+        {{ openchronic.is_fictitious_nir('nir_type') }} as is_fictitious_nir,
+        {{ openchronic.known_date('care_start_date') }} as care_date,
+        {{ openchronic.known_date('care_end_date') }} as care_end_date,
+        {{ openchronic.known_date('prescription_date') }} as prescription_date,
+        prestation_code,
+        base_nature_code,
+        complement_level,
+        complement_type,
+        quantity,
+        act_count,
+        coefficient,
+        paid_amount,
+        base_amount,
+        reimbursed_amount,
+        complement_base_amount,
+        complement_reimbursed_amount,
+        reimbursement_rate,
+        insurance_nature,
+        expense_qualifier,
+        sent_expense_qualifier,
+        exemption_code,
+        performer_id,
+        performer_specialty,
+        performer_activity,
+        prescriber_id,
+        prescriber_specialty,
+        prescriber_activity,
+        treating_doctor_id,
+        pathway_code,
+        row_number() over (
+            partition by care_year, claim_key
+            order by source_file asc nulls last, source_line asc nulls last
+        ) as copy_number
+    from {{ ref('stg_dcir__prs') }}
+),
+
+final as (
+    select
+        line.claim_key,
+        line.copy_number,
+        line.care_year,
+        line.flux_month,
+        line.flux_year,
+        case when not line.is_fictitious_nir then int_person_key.person_id end as person_id,
+        case
+            when line.is_fictitious_nir or int_person_key.is_fictitious then 'fictitious'
+            when line.psa is null then 'no_key'
+            when int_person_key.psa is null then 'not_in_referential'
+            else 'linked'
+        end as person_status,
+        line.care_date,
+        line.care_end_date,
+        line.prescription_date,
+        line.prestation_code,
+        line.complement_type,
+        line.quantity,
+        line.act_count,
+        line.coefficient,
+        line.paid_amount,
+        line.base_amount,
+        line.reimbursed_amount,
+        line.complement_base_amount,
+        line.complement_reimbursed_amount,
+        line.reimbursement_rate,
+        line.insurance_nature,
+        line.expense_qualifier,
+        line.exemption_code,
+        line.performer_id,
+        line.performer_specialty,
+        line.performer_activity,
+        line.prescriber_id,
+        line.prescriber_specialty,
+        line.prescriber_activity,
+        line.treating_doctor_id,
+        line.pathway_code,
+        coalesce(line.expense_qualifier = 71, false)
+        or coalesce(line.sent_expense_qualifier = 71, false) as is_information_line,
+        coalesce(line.complement_level, 0) < 2 as is_act,
+        coalesce(line.quantity > 0, false) as is_positive_quantity,
+        coalesce(line.base_nature_code = 0, false) as is_complement_only,
+        line.copy_number > 1 as is_duplicate_key
+    from line
+    left join {{ ref('int_person_key') }} as int_person_key
+        on line.psa = int_person_key.psa and line.birth_rank = int_person_key.birth_rank
+)
+
+select * from final

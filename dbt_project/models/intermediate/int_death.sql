@@ -1,0 +1,61 @@
+{#
+    When a person died, and which source says so.
+    Rule: CépiDc, then IR_BEN_R, then a discharge by death in the PMSI (exit mode 9, the earliest).
+    1600-01-01 is unknown, not alive: some schemes never sent deaths. Source: domain decision 7.
+    Only discharges up to a year can tell that somebody was dead at its end, hence the window: no
+    look ahead. Grain: one row a person with a known death.
+#}
+{{ config(
+    materialized='history',
+    unique_key=['person_id'],
+    meta={'kind': 'history', 'look_back': 'all', 'look_ahead': 0, 'reads_referentials': true}
+) }}
+
+with certificate as (
+    select
+        coalesce(person_pseudonym, own_nir_pseudonym) as person_id,
+        min({{ openchronic.known_date('death_date') }}) as death_date
+    from {{ ref('stg_cepidc__cci') }}
+    where person_pseudonym is not null or own_nir_pseudonym is not null
+    group by coalesce(person_pseudonym, own_nir_pseudonym)
+),
+
+discharge as (
+    select
+        int_psa.person_id,
+        min(coalesce(chaining.discharge_date, cast(chaining.care_end_time as date))) as death_date
+    from {{ ref('stg_mco__b') }} as stay
+    inner join {{ ref('stg_mco__c') }} as chaining
+        on stay.table_year = chaining.table_year
+        and stay.finess = chaining.finess
+        and stay.rsa_num = chaining.rsa_num
+    inner join {{ ref('int_psa') }} as int_psa on chaining.psa = int_psa.psa
+    where stay.exit_mode = '9' and int_psa.person_id is not null
+    group by int_psa.person_id
+),
+
+joined as (
+    select
+        int_person.person_id,
+        certificate.death_date as certificate_date,
+        int_person.death_date as referential_date,
+        discharge.death_date as discharge_date
+    from {{ ref('int_person') }} as int_person
+    left join certificate on int_person.person_id = certificate.person_id
+    left join discharge on int_person.person_id = discharge.person_id
+),
+
+final as (
+    select
+        person_id,
+        coalesce(certificate_date, referential_date, discharge_date) as death_date,
+        case
+            when certificate_date is not null then 'cepidc'
+            when referential_date is not null then 'referential'
+            else 'pmsi'
+        end as death_source
+    from joined
+    where coalesce(certificate_date, referential_date, discharge_date) is not null
+)
+
+select * from final

@@ -1,0 +1,119 @@
+{#
+    MCO stays with their chaining, one to one, and the person they are attached to.
+    Rule: stays and their parts are joined by year, establishment and number, because numbers are
+    unique only within a year's table. The year of a stay is its table's year, which is that of
+    discharge. A stay that repeats a key is kept and numbered. Grain: one row of T_MCOaaB.
+    A view: windows are by year, so that a reader of one year computes that year only.
+#}
+{{ config(materialized='view') }}
+
+with stay as (
+    select
+        *,
+        row_number() over (
+            partition by table_year, finess, rsa_num order by source_file asc, source_line asc
+        ) as copy_number
+    from {{ ref('stg_mco__b') }}
+),
+
+chaining as (
+    select
+        *,
+        row_number() over (
+            partition by table_year, finess, rsa_num order by source_file asc, source_line asc
+        ) as copy_number
+    from {{ ref('stg_mco__c') }}
+),
+
+joined as (
+    select
+        stay.table_year,
+        stay.finess,
+        stay.rsa_num,
+        stay.copy_number,
+        chaining.psa,
+        chaining.rsa_num is not null as has_chaining,
+        coalesce(chaining.entry_date, cast(chaining.care_start_time as date)) as entry_date,
+        coalesce(chaining.discharge_date, cast(chaining.care_end_time as date)) as discharge_date,
+        stay.discharge_month,
+        stay.length_of_stay,
+        stay.session_count,
+        stay.ghm_code,
+        stay.ghs_number,
+        stay.main_diagnosis,
+        stay.related_diagnosis,
+        stay.entry_mode,
+        stay.entry_origin,
+        stay.exit_mode,
+        stay.exit_destination,
+        stay.age_years,
+        stay.sex_code,
+        stay.residence_department_pmsi,
+        stay.stay_type,
+        stay.generation_type,
+        coalesce(
+            chaining.nir_return = '0' and chaining.birth_return = '0' and chaining.sex_return = '0'
+            and chaining.stay_return = '0' and chaining.hospital_return = '0'
+            and chaining.pmsi_return = '0'
+            -- These three codes came later than the table.
+            and (stay.table_year < 2006 or chaining.date_return = '0')
+            and (stay.table_year < 2013 or chaining.birth_coherence_return = '0')
+            and (stay.table_year < 2013 or chaining.sex_coherence_return = '0'),
+            false
+        ) as has_good_returns
+    from stay
+    left join chaining
+        on stay.table_year = chaining.table_year
+        and stay.finess = chaining.finess
+        and stay.rsa_num = chaining.rsa_num
+        and chaining.copy_number = 1
+),
+
+final as (
+    select
+        concat_ws(
+            '-', cast(joined.table_year as {{ dbt.type_string() }}), joined.finess, joined.rsa_num,
+            case when joined.copy_number > 1 then cast(joined.copy_number as {{ dbt.type_string() }}) end
+        ) as stay_id,
+        cast(joined.table_year as integer) as year,
+        int_psa.person_id,
+        case
+            when not joined.has_chaining then 'no_chaining'
+            when joined.psa is null then 'no_key'
+            else coalesce(int_psa.person_status, 'not_in_referential')
+        end as person_status,
+        joined.finess,
+        joined.rsa_num,
+        joined.entry_date,
+        joined.discharge_date,
+        cast(joined.discharge_month as integer) as discharge_month,
+        joined.length_of_stay,
+        joined.session_count,
+        nullif(trim(joined.ghm_code), '') as ghm_code,
+        nullif(trim(joined.ghs_number), '') as ghs_number,
+        nullif(replace(upper(trim(joined.main_diagnosis)), '.', ''), '') as main_diagnosis,
+        nullif(replace(upper(trim(joined.related_diagnosis)), '.', ''), '') as related_diagnosis,
+        nullif(trim(joined.entry_mode), '') as entry_mode,
+        nullif(trim(joined.entry_origin), '') as entry_origin,
+        nullif(trim(joined.exit_mode), '') as exit_mode,
+        nullif(trim(joined.exit_destination), '') as exit_destination,
+        joined.age_years,
+        case when trim(joined.sex_code) in ('1', '2') then trim(joined.sex_code) end as sex,
+        nullif(trim(joined.residence_department_pmsi), '') as residence_department_pmsi,
+        joined.has_good_returns and joined.psa is not null as is_chained,
+        coalesce(joined.ghm_code like '90%', false) as is_error_ghm,
+        coalesce(joined.ghm_code like '28%', false) as is_session,
+        coalesce(joined.generation_type <> '0', false) as is_generated,
+        coalesce(joined.stay_type = 'B', false)
+        or coalesce(joined.entry_mode = '0' and joined.exit_mode = '0', false)
+            as is_service_for_other_hospital,
+        joined.table_year <= 2017 and ref_finess_duplicate.finess is not null as is_finess_duplicate,
+        joined.copy_number > 1 as is_duplicate_key,
+        coalesce(year(joined.discharge_date) <> joined.table_year, false) as is_other_year
+    from joined
+    left join {{ ref('int_psa') }} as int_psa on joined.psa = int_psa.psa
+    left join {{ ref('ref_finess_duplicate') }} as ref_finess_duplicate
+        on joined.finess = ref_finess_duplicate.finess
+)
+
+select * from final

@@ -1,0 +1,109 @@
+{#
+    What the referential says of each person.
+    Rule: the row updated last speaks, ties in a total order; fictitious NIR are left out. Residence
+    is decoded to the INSEE department, overseas by the scheme's own way of writing it; Corsica's
+    two departments are told apart by the affiliation body. Source: snds_model D10.
+    Grain: one row a person.
+#}
+{{ config(
+    materialized='history',
+    unique_key=['person_id'],
+    meta={'kind': 'history', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
+) }}
+
+with known as (
+    select
+        {{ openchronic.person_id() }} as person_id,
+        psa,
+        birth_rank,
+        update_date,
+        last_processing_date,
+        insert_date,
+        source_file,
+        source_line,
+        case when sex_code in (1, 2) then cast(sex_code as {{ dbt.type_string() }}) end as sex,
+        case when birth_year > 1800 then birth_year end as birth_year,
+        case when birth_month between 1 and 12 then birth_month end as birth_month,
+        {{ openchronic.known_date('death_date') }} as death_date,
+        lpad(trim(residence_department_snds), 3, '0') as snds_department,
+        lpad(trim(residence_commune_snds), 3, '0') as snds_commune,
+        nullif(trim(affiliation_body), '') as affiliation_body
+    from {{ ref('stg_referential__ben') }}
+    where
+        (psa is not null or person_pseudonym is not null or own_nir_pseudonym is not null)
+        and not {{ openchronic.is_fictitious_nir('nir_type') }}
+),
+
+decoded as (
+    select
+        person_id,
+        psa,
+        birth_rank,
+        update_date,
+        last_processing_date,
+        insert_date,
+        source_file,
+        source_line,
+        sex,
+        birth_year,
+        birth_month,
+        death_date,
+        left(affiliation_body, 3) as scheme,
+        case
+            when snds_department in ('02A', '02B') then right(snds_department, 2)
+            when snds_department in ('209', '020') and substr(affiliation_body, 4, 3) = '201' then '2A'
+            when snds_department in ('209', '020') and substr(affiliation_body, 4, 3) = '202' then '2B'
+            -- The agricultural scheme writes 974 and 411, the general one 097 and 411, the
+            -- self-employed one 974 and 011, all for commune 97411.
+            when snds_department like '97%' and left(affiliation_body, 3) = '02A'
+                then concat('97', left(snds_commune, 1))
+            when snds_department like '97%' then snds_department
+            when snds_department = '097' then concat('97', left(snds_commune, 1))
+            else substr(snds_department, 2, 2)
+        end as department_found
+    from known
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by person_id order by {{ openchronic.latest_first() }}
+        ) as place,
+        first_value(death_date) over (
+            partition by person_id
+            order by case when death_date is null then 1 else 0 end, {{ openchronic.latest_first() }}
+        ) as known_death_date
+    from decoded
+),
+
+spread as (
+    select
+        person_id,
+        cast(count(*) as bigint) as key_count,
+        coalesce(min(sex) <> max(sex), false) as has_sex_variation,
+        coalesce(min(birth_year) <> max(birth_year), false) as has_birth_variation
+    from decoded
+    group by person_id
+),
+
+final as (
+    select
+        ranked.person_id,
+        ranked.sex,
+        cast(ranked.birth_year as integer) as birth_year,
+        cast(ranked.birth_month as integer) as birth_month,
+        ref_department.department,
+        ranked.scheme,
+        ranked.known_death_date as death_date,
+        spread.key_count,
+        spread.has_sex_variation,
+        spread.has_birth_variation
+    from ranked
+    inner join spread on ranked.person_id = spread.person_id
+    left join {{ ref('ref_department') }} as ref_department
+        on ranked.department_found = ref_department.department
+    where ranked.place = 1
+)
+
+select * from final

@@ -1,0 +1,171 @@
+"""The dbt project seen from Python: where it is, what its models declare, a hash of its code."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from openchronic_assets.contracts import load, tables
+from openchronic_assets.errors import OpenChronicError, UsageError
+from openchronic_assets.settings import Home
+from openchronic_assets.warehouse.raw import columns
+
+PROJECT_VARIABLE = "OPENCHRONIC_DBT_PROJECT"
+TARGETS = ("duckdb", "spark")
+Window = int | Literal["all"]
+
+# What decides the rows of a model. Descriptions and tests (other YAML) do not.
+_CODE = ("models/**/*.sql", "macros/**/*.sql", "seeds/**/*", "dbt_project.yml")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is written to the store.
+
+    ``look_back`` and ``look_ahead`` say which care years around Y its rows of year Y are made
+    from; ``tables`` are the raw tables that it reads, through whatever models.
+    """
+
+    name: str
+    kind: Literal["yearly", "history"]
+    layer: str
+    look_back: Window
+    look_ahead: Window
+    reads_referentials: bool
+    unique_key: tuple[str, ...]
+    tables: tuple[str, ...]
+    description: str
+    columns: tuple[tuple[str, str], ...]
+
+    def reads(self, built: int, care: int) -> bool:
+        """Say whether the model's rows of year ``built`` may depend on care of year ``care``."""
+        back = self.look_back == "all" or care >= built - int(self.look_back)
+        ahead = self.look_ahead == "all" or care <= built + int(self.look_ahead)
+        return back and ahead
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what staleness needs, as kept in the manifest."""
+        return {
+            "kind": self.kind,
+            "look_back": self.look_back,
+            "look_ahead": self.look_ahead,
+            "reads_referentials": self.reads_referentials,
+            "tables": list(self.tables),
+        }
+
+
+def project_dir() -> Path:
+    """Return the folder of the dbt project: ``OPENCHRONIC_DBT_PROJECT`` or the checkout's own.
+
+    Raises:
+        UsageError: there is no dbt project there.
+    """
+    default = Path(__file__).resolve().parents[2] / "dbt_project"
+    path = Path(os.environ.get(PROJECT_VARIABLE) or default).resolve()
+    if not (path / "dbt_project.yml").is_file():
+        raise UsageError(f"no dbt project in {path}; set {PROJECT_VARIABLE} to its folder")
+    return path
+
+
+def code_hash() -> str:
+    """Return a short hash of all that decides what models contain, contracts' types included."""
+    digest = hashlib.sha256()
+    root = project_dir()
+    for path in sorted({path for pattern in _CODE for path in root.glob(pattern)}):
+        if path.is_file():
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+    for name in tables():
+        digest.update(repr((load(name).raw_name, columns(load(name)))).encode())
+    return digest.hexdigest()[:16]
+
+
+def models(home: Home, target: str = "duckdb") -> dict[str, Model]:
+    """Return the models of the store, parents before children as far as names can tell.
+
+    Raises:
+        OpenChronicError: dbt cannot parse the project, or a model lacks a declaration.
+    """
+    return _models(parsed(home, target))
+
+
+def parsed(home: Home, target: str) -> Any:
+    """Return dbt's manifest of the project, parsed once a process for each state of its files."""
+    return _parsed(str(home.scratch), target, _tree_hash(), os.environ.get(PROJECT_VARIABLE))
+
+
+def _tree_hash() -> str:
+    digest = hashlib.sha256()
+    root = project_dir()
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if relative.parts[0] not in ("target", "logs") and path.is_file():
+            digest.update(relative.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(scratch: str, target: str, tree: str, project: str | None) -> Any:
+    # dbt's import costs two seconds: only those who parse pay it.
+    from dbt.cli.main import dbtRunner
+
+    from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
+
+    folder = Path(scratch) / f"dbt-{target}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with quiet_environment(folder):
+        outcome = dbtRunner().invoke(["parse", *quiet_arguments(folder, target)])
+    if not outcome.success:
+        raise OpenChronicError(
+            f"dbt cannot parse {project_dir()}: {outcome.exception or 'see its message'}"
+        )
+    return outcome.result
+
+
+def _models(manifest: Any) -> dict[str, Model]:
+    found: dict[str, Model] = {}
+    for node in manifest.nodes.values():
+        if node.resource_type != "model" or node.config.materialized not in ("yearly", "history"):
+            continue
+        meta = node.config.meta
+        missing = {"kind", "look_back", "look_ahead", "reads_referentials"} - set(meta)
+        if missing or meta["kind"] != node.config.materialized:
+            raise OpenChronicError(
+                f"model {node.name}: its config's meta must hold kind (as materialized), "
+                f"look_back, look_ahead and reads_referentials; missing or wrong: "
+                f"{sorted(missing) or 'kind'}"
+            )
+        found[node.name] = Model(
+            name=node.name,
+            kind=meta["kind"],
+            layer=node.fqn[1],
+            look_back=meta["look_back"],
+            look_ahead=meta["look_ahead"],
+            reads_referentials=bool(meta["reads_referentials"]),
+            unique_key=tuple(node.config.unique_key or ()),
+            tables=_raw_tables(manifest, node.unique_id),
+            description=node.description,
+            columns=tuple((c.name, c.description) for c in node.columns.values()),
+        )
+    return dict(sorted(found.items()))
+
+
+def _raw_tables(manifest: Any, unique_id: str) -> tuple[str, ...]:
+    seen: set[str] = set()
+    waiting = [unique_id]
+    found: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if current in manifest.sources:
+            found.add(manifest.sources[current].name)
+        elif current in manifest.nodes:
+            # A seed depends on macros only.
+            waiting += getattr(manifest.nodes[current].depends_on, "nodes", [])
+    return tuple(sorted(found))

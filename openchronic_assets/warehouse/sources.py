@@ -1,0 +1,61 @@
+"""dbt's description of the raw tables, written from the contracts.
+
+``python -m openchronic_assets.warehouse.sources`` writes ``models/staging/_sources.yml``; a test
+fails when the file is not what the contracts say.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openchronic_assets.contracts import load, tables
+from openchronic_assets.warehouse.project import project_dir
+from openchronic_assets.warehouse.raw import columns
+
+_HEADER = "# Written by `python -m openchronic_assets.warehouse.sources`; do not edit.\n"
+
+
+def path() -> Path:
+    """Return the place of the generated file."""
+    return project_dir() / "models" / "staging" / "_sources.yml"
+
+
+def sources_yaml() -> str:
+    """Return the sources file: a table under contract a source table, with its Dagster key."""
+    described = []
+    for name in tables():
+        table = load(name)
+        texts = {column.lake_name: column.description or "" for column in table.columns}
+        listed: list[dict[str, Any]] = []
+        for column, kind in columns(table):
+            entry = {"name": column, "data_type": kind.lower()}
+            if texts.get(column):
+                entry["description"] = texts[column]
+            listed.append(entry)
+        described.append(
+            {
+                "name": table.raw_name,
+                "description": f"{table.name}: {table.grain}",
+                "config": {"meta": {"dagster": {"asset_key": ["lake", table.raw_name]}}},
+                "columns": listed,
+            }
+        )
+    document = {
+        "version": 2,
+        "sources": [
+            {
+                "name": "snds",
+                "schema": "raw",
+                "description": "Tables brutes typées, pseudonymisées, telles que livrées.",
+                "tables": described,
+            }
+        ],
+    }
+    return _HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=99)
+
+
+if __name__ == "__main__":
+    path().write_text(sources_yaml(), encoding="utf-8")

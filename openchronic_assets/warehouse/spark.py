@@ -1,0 +1,68 @@
+"""The Spark session in which dbt's ``session`` method runs the models.
+
+dbt-spark takes whatever session the process has, so it is made here first: no Hive metastore (its
+embedded Derby lets one process in), no web page, nothing listening beyond this machine. The
+database ``main`` is made anew for each build, in the build's scratch folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from openchronic_assets.warehouse.builds import Plan
+from openchronic_assets.warehouse.raw import files_sql
+
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.driver.memory": "2g",
+}
+
+
+def session(threads: int, warehouse: Path) -> Any:
+    """Return the process's Spark session, made with our settings if there is none yet."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("openchronic").master(f"local[{threads}]")
+    builder = builder.config("spark.sql.warehouse.dir", str(warehouse))
+    for name, value in SETTINGS.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def prepare_session(
+    plan: Plan,
+    raw: Mapping[str, str],
+    rows: Sequence[tuple[str, int | None, str, str]],
+    carried: Mapping[str, Sequence[str]],
+) -> None:
+    """Register raw tables, the plan and the models taken over, as views of the session."""
+    warehouse = plan.scratch / "warehouse"
+    spark = session(plan.threads, warehouse)
+    for name in ("main", "raw", "plan"):
+        spark.sql(f"drop database if exists {name} cascade")
+        spark.sql(f"create database {name} location '{_text(warehouse / name)}'")
+    for table, sql in raw.items():
+        spark.sql(f"create view raw.{table} as {sql}")
+    values = ", ".join(
+        f"('{model}', cast({'null' if year is None else year} as int), '{_text(path)}', '{state}')"
+        for model, year, path, state in rows
+    )
+    spark.sql(
+        f"create view plan.model_file as select * from values {values} as t(model, year, path, state)"
+    )
+    for name, paths in carried.items():
+        listed = files_sql([Path(path) for path in paths], "spark")
+        spark.sql(f"create view main.{name} as select * from {listed}")
+
+
+def _text(path: Path | str) -> str:
+    return str(path).replace("\\", "\\\\").replace("'", "\\'")
