@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Node = tuple[int, ...]
 
-_MAX_NODES = 2_000_000
+_MAX_NODES = 200_000
 # Above this many addressable cells a roll-up sorts its keys instead of counting into an array.
 _DENSE_CELLS = 4_000_000
 # Rows kept in the cache of computed nodes, beyond the base cube (16 bytes a row).

@@ -25,7 +25,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from openchronic_assets.anonymisation import journal
 from openchronic_assets.anonymisation.gate import DEFAULT_TIMEOUT, Request, Verdict, run_gate
@@ -129,6 +129,12 @@ def prepare_candidate(
             )
             attempt.rename(home.candidate / version)
             _sync(home.candidate)
+        except Refused:
+            raise
+        except Exception as error:
+            # The kind of error only: its message is for the user, not for the journal.
+            journal.append(_journal(home), "failed", version=version, error=type(error).__name__)
+            raise
         finally:
             shutil.rmtree(attempt, ignore_errors=True)
         return report
@@ -332,7 +338,7 @@ def _gate_request(folder: Path, rows: int, suppressed: int, population: int, k: 
     )
 
 
-def _refuse(home: Home, version: str, verdict: Verdict, stage: str) -> None:
+def _refuse(home: Home, version: str, verdict: Verdict, stage: str) -> NoReturn:
     """Record a refusal and raise it."""
     path = home.vault / "refusals" / f"{version}.json"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

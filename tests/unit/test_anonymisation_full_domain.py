@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openchronic_assets.anonymisation.bench import bench_full_domain
 from openchronic_assets.anonymisation.cube import cube_from_arrow, cube_from_parquet
 from openchronic_assets.anonymisation.full_domain import search
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
@@ -161,6 +162,13 @@ def test_parquet_files_and_a_table_give_the_same_cube(tmp_path: Path) -> None:
     direct = cube_from_arrow(to_table(rows), ALL)
     assert np.array_equal(scanned.codes, direct.codes)
     assert scanned.counts.tolist() == direct.counts.tolist() == [2, 1]
+
+
+def test_the_benchmark_finds_the_best_of_all_nodes() -> None:
+    result = bench_full_domain(20_000)
+    by_case = {case["case"]: case for case in result["cases"]}
+    assert by_case["full-domain loss / best of all nodes"]["value"] == pytest.approx(1.0, abs=1e-9)
+    assert by_case["local recoding loss / full-domain loss"]["holds"]
 
 
 @pytest.mark.conformance

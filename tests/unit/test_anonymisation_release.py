@@ -161,6 +161,17 @@ def test_too_few_patients_are_refused(home: Home) -> None:
     assert nothing_public(home)
 
 
+def test_a_code_outside_its_hierarchy_leaves_nothing_but_a_journal_line(home: Home) -> None:
+    path = home.builds / "odd.parquet"
+    table = patients(3000, 1, {"62": 0.9, "62193": 0.1})
+    pq.write_table(table, path)
+    with pytest.raises(OpenChronicError, match="column department"):
+        prepare(home, [path])
+    assert nothing_public(home)
+    assert events(home) == ["failed"]
+    assert "62193" not in (home.vault / "journal.jsonl").read_text().split('"error"')[1]
+
+
 @pytest.mark.parametrize("code", ["raise SystemExit(1)", "import time; time.sleep(20)"])
 def test_a_gate_that_fails_refuses_the_candidate(home: Home, files: list[Path], code: str) -> None:
     with pytest.raises(Refused, match="gate_process"):
