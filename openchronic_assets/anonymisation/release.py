@@ -102,7 +102,7 @@ def prepare_candidate(
         _recover(home)
         for zone in (home.release, home.candidate):
             if (zone / version).is_dir():
-                return _same_as_before(zone / version, inputs)
+                return _same_as_before(zone / version, inputs, sources)
         attempt = home.candidate / f"{_ATTEMPT}{uuid.uuid4().hex}"
         attempt.mkdir(mode=0o750)
         try:
@@ -361,13 +361,20 @@ def _refuse(home: Home, version: str, verdict: Verdict, stage: str) -> NoReturn:
     )
 
 
-def _same_as_before(folder: Path, inputs: list[dict[str, str]]) -> dict[str, Any]:
+def _same_as_before(
+    folder: Path, inputs: list[dict[str, str]], deliveries: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return the report of a version that exists, if it is whole and of the same inputs."""
     report = _read_report(folder)
     if [entry["sha256"] for entry in report["inputs"]] != [entry["sha256"] for entry in inputs]:
         raise OpenChronicError(
             f"version {folder.name} exists for the same build id with other files; "
             "builds are immutable: give the new build an id of its own"
+        )
+    if report["deliveries"] != deliveries:
+        raise OpenChronicError(
+            f"version {folder.name} exists for the same build id with other deliveries; "
+            "name the deliveries that the build was made from"
         )
     if report["outputs"] != _outputs(folder, (*_TABLES, "README.txt")):
         raise OpenChronicError(

@@ -143,6 +143,12 @@ def test_the_same_build_id_with_other_files_is_an_error(home: Home, files: list[
         prepare(home, files)
 
 
+def test_the_same_build_id_with_other_deliveries_is_an_error(home: Home, files: list[Path]) -> None:
+    prepare(home, files, deliveries=REAL)
+    with pytest.raises(OpenChronicError, match="other deliveries"):
+        prepare(home, files, deliveries=GENERATED)
+
+
 def test_a_refused_table_leaves_only_its_refusal(home: Home, files: list[Path]) -> None:
     with pytest.raises(Refused, match="k_parquet, k_csv") as caught:
         prepare(home, files, k=11)
