@@ -1,11 +1,10 @@
 """The raw tables as Dagster assets: one multi-asset that brings the lake up to the landing zone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
+from pyspark.sql import SparkSession
 
 from openchronic_assets import progress
 from openchronic_assets.contracts import Table, load, tables
@@ -15,7 +14,7 @@ from openchronic_assets.ingestion.balance import Balance, balance
 from openchronic_assets.ingestion.landing import landed
 from openchronic_assets.ingestion.report import decimal_text
 from openchronic_assets.ingestion.run import ingest
-from openchronic_assets.ingestion.spark import require_java
+from openchronic_assets.ingestion.spark import prepare_environment
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 
@@ -79,7 +78,7 @@ def raw_tables(
             result = ingest(
                 place,
                 each.folder,
-                session=lambda: (require_java(), pyspark.spark_session)[1],
+                session=lambda: _session(pyspark),
                 progress=progress.report,
             )
         except OpenChronicError as error:
@@ -105,6 +104,11 @@ def raw_tables(
             )
     if failed is not None:
         raise dg.Failure(description=str(failed), allow_retries=False)
+
+
+def _session(pyspark: LazyPySparkResource) -> SparkSession:
+    prepare_environment()
+    return pyspark.spark_session
 
 
 def _metadata(counted: Balance) -> dict[str, object]:

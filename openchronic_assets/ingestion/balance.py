@@ -74,11 +74,7 @@ def balance(home: Home, table: str) -> Balance:
             for reason, count in report.reasons.items():
                 reasons[reason] = reasons.get(reason, 0) + count
             for name, amount in report.amounts.items():
-                total = amounts.setdefault(name, Amount())
-                total.read += amount.read
-                total.kept += amount.kept
-                total.quarantined += amount.quarantined
-                total.unreadable += amount.unreadable
+                amounts.setdefault(name, Amount()).add(amount)
             label = report.period[:4] if report.period != "all" else str(report.year or "")
             years[label] = years.get(label, 0) + kept_here
     return Balance(

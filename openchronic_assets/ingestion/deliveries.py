@@ -169,3 +169,14 @@ def lake_lock(home: Home, *, shared: bool = False) -> Iterator[None]:
     with (home.lake / ".lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
+
+
+def behind(home: Home) -> list[dict[str, Any]]:
+    """Return the deliveries with a file in effect: ``id``, ``name`` and ``generated``."""
+    every = records(home)
+    effective = {delivery for delivery, _ in in_effect(every)}
+    return [
+        {"id": record.id, "name": record.name, "generated": record.generated}
+        for record in every
+        if record.id in effective
+    ]

@@ -41,6 +41,13 @@ class Amount:
     quarantined: Decimal = Decimal(0)
     unreadable: int = 0
 
+    def add(self, other: Amount) -> None:
+        """Add the euros of another file."""
+        self.read += other.read
+        self.kept += other.kept
+        self.quarantined += other.quarantined
+        self.unreadable += other.unreadable
+
     @property
     def balances(self) -> bool:
         """Whether every euro read is on one side or the other."""

@@ -52,9 +52,9 @@ class Ingestion:
     messages: list[str] = field(default_factory=list)
 
     @property
-    def refused(self) -> list[FileReport]:
+    def refused_files(self) -> list[FileReport]:
         """The files of which nothing could be loaded."""
-        return [report for report in self.files if report.status != "loaded"]
+        return [report for report in self.files if report.status not in ("loaded", "duplicate")]
 
     def totals(self) -> dict[str, dict[str, Any]]:
         """Return rows and euros by table: read, kept, quarantined."""
@@ -69,11 +69,7 @@ class Ingestion:
             into["kept"] += report.kept
             into["quarantined"] += report.quarantined
             for name, amount in report.amounts.items():
-                total = sums.setdefault(report.table, {}).setdefault(name, Amount())
-                total.read += amount.read
-                total.kept += amount.kept
-                total.quarantined += amount.quarantined
-                total.unreadable += amount.unreadable
+                sums.setdefault(report.table, {}).setdefault(name, Amount()).add(amount)
         for table, amounts in sums.items():
             totals[table]["amounts"] = {
                 name: {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import dagster as dg
 
@@ -14,7 +15,7 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
 
-def delivery_sensor(job: dg.job) -> dg.SensorDefinition:  # type: ignore[valid-type]
+def delivery_sensor(job: Any) -> dg.SensorDefinition:
     """Return the sensor of the landing zone, which asks for one run a complete delivery.
 
     A delivery is complete once its ``_SUCCESS`` marker is there. The run key is the delivery and

@@ -73,8 +73,8 @@ def configuration() -> dict[str, str]:
     return settings
 
 
-def session() -> SparkSession:
-    """Return the Spark session of this process, started at first use.
+def prepare_environment() -> None:
+    """Set what a Spark session of this process needs before its JVM starts.
 
     Raises:
         OpenChronicError: Java is missing.
@@ -85,6 +85,15 @@ def session() -> SparkSession:
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     if configuration()["spark.master"].startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+
+
+def session() -> SparkSession:
+    """Return the Spark session of this process, started at first use.
+
+    Raises:
+        OpenChronicError: Java is missing.
+    """
+    prepare_environment()
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder

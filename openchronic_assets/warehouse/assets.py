@@ -1,12 +1,10 @@
 """The dbt models as Dagster assets, and their tests as asset checks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from openchronic_assets import progress
@@ -16,6 +14,7 @@ from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import Home, home
 from openchronic_assets.warehouse.builds import files, read_manifest
 from openchronic_assets.warehouse.project import parsed
+from openchronic_assets.warehouse.rows import rows_of
 from openchronic_assets.warehouse.run import build
 
 
@@ -70,6 +69,11 @@ def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
             summary = build(place, years, on_event=heard)
     except OpenChronicError as error:
         failure = error
+    if failure is None:
+        # Dagster wants parents before children.
+        order = TopologicalSorter(context.assets_def.asset_deps).static_order()
+        for key in (key for key in order if key in context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(place, key, summary))
     for check in sorted(context.selected_asset_check_keys):
         status = verdicts.get(check.name, "pass" if failure is None else "skipped")
         if failure is None or check.name in verdicts:
@@ -81,8 +85,6 @@ def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
             )
     if failure is not None:
         raise dg.Failure(description=str(failure), allow_retries=False)
-    for key in sorted(context.selected_asset_keys):
-        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(place, key, summary))
 
 
 def _metadata(place: Home, key: dg.AssetKey, summary: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def _metadata(place: Home, key: dg.AssetKey, summary: dict[str, Any]) -> dict[st
     if entry is None:
         return metadata
     by_year = {
-        year or "all": rows_of(place, name, int(year) if year else None)
+        year or "all": rows_of(files(place, name, int(year) if year else None))
         for year in (entry["years"] if entry["kind"] == "yearly" else [""])
     }
     return metadata | {
@@ -102,14 +104,3 @@ def _metadata(place: Home, key: dg.AssetKey, summary: dict[str, Any]) -> dict[st
         "kind": entry["kind"],
         "path": dg.MetadataValue.path(str(place.builds / summary["build_id"] / name)),
     }
-
-
-def rows_of(place: Home, model: str, year: int | None) -> int:
-    """Return the rows of a model, from the footers of its files."""
-    paths = [str(path) for path in files(place, model, year)]
-    if not paths:
-        return 0
-    found = duckdb.execute(
-        "select coalesce(sum(num_rows), 0) from parquet_file_metadata(?)", [paths]
-    ).fetchone()
-    return int(found[0]) if found else 0

@@ -1,0 +1,38 @@
+"""Everything that Dagster shows and runs."""
+
+import warnings
+
+import dagster as dg
+
+# Beta and preview notices of Dagster are for its authors, not for the people who read our logs.
+for _category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+    warnings.filterwarnings("ignore", category=_category)
+
+from dagster_pyspark import LazyPySparkResource  # noqa: E402  (after the filters)
+
+from openchronic_assets.anonymisation.assets import public_patients, release  # noqa: E402
+from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
+from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
+from openchronic_assets.ingestion.spark import configuration  # noqa: E402
+from openchronic_assets.warehouse.assets import warehouse  # noqa: E402
+from openchronic_assets.warehouse.sensors import stale_sensor  # noqa: E402
+
+ingest_deliveries = dg.define_asset_job(
+    "ingest_deliveries",
+    selection=dg.AssetSelection.assets(raw_tables),
+    description="Bring the raw tables up to the landing zone.",
+)
+refresh_years = dg.define_asset_job(
+    "refresh_years",
+    selection=dg.AssetSelection.assets(raw_tables, warehouse, public_patients),
+    description="The main job: raw tables, models, candidate release, for a range of care years.",
+)
+
+defs = dg.Definitions(
+    assets=[raw_tables, warehouse, public_patients, release],
+    jobs=[ingest_deliveries, refresh_years],
+    sensors=[delivery_sensor(ingest_deliveries), stale_sensor(refresh_years)],
+    resources={"pyspark": LazyPySparkResource(spark_config=configuration())},
+    # One process: one import, one JVM. A multiprocess run pays both again at each step.
+    executor=dg.in_process_executor,
+)
