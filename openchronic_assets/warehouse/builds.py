@@ -171,16 +171,14 @@ def plan(
                 if why not in reasons.setdefault(int(year), []):
                     reasons[int(year)].append(why)
         pairs += [Pair(name, year) for year in sorted(mine)]
-    engine = (
-        {"duckdb": version("duckdb")} if target == "duckdb" else {"pyspark": version("pyspark")}
-    )
+    engine = "duckdb" if target == "duckdb" else "pyspark"
     decided = {
         "raw": {t: {p: f.id for p, f in fs.items()} for t, fs in inputs.items()},
         "code": code,
         "pairs": [pair.folder for pair in pairs],
         "carried": carried,
         "target": target,
-        "engine": engine,
+        "engine": f"{engine} {version(engine)}",
     }
     text = json.dumps(decided, sort_keys=True)
     return Plan(
@@ -419,6 +417,6 @@ def replace_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

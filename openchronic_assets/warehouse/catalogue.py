@@ -91,7 +91,7 @@ def _write(home: Home, manifest: dict[str, Any], signature: str) -> None:
             connection.execute("use memory")
             connection.execute("detach c")
         beside.chmod(0o640)
-        os.replace(beside, home.catalogue)
+        beside.replace(home.catalogue)
     finally:
         beside.unlink(missing_ok=True)
         Path(f"{beside}.wal").unlink(missing_ok=True)

@@ -9,33 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from openchronic_assets.ingestion.spark import session as ingestion_session
 from openchronic_assets.warehouse.builds import Plan
 from openchronic_assets.warehouse.raw import files_sql
 
-SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.sql.catalogImplementation": "in-memory",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.sql.parquet.compression.codec": "zstd",
-    "spark.driver.memory": "2g",
-}
-
-
-def session(threads: int, warehouse: Path) -> Any:
-    """Return the process's Spark session, made with our settings if there is none yet."""
+if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("openchronic").master(f"local[{threads}]")
-    builder = builder.config("spark.sql.warehouse.dir", str(warehouse))
-    for name, value in SETTINGS.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
+
+def session(plan: Plan) -> SparkSession:
+    """Return the process's Spark session, set for the models.
+
+    Raises:
+        OpenChronicError: Java is missing.
+    """
+    spark = ingestion_session()
+    # Its errors may quote rows, and it prints them: those of a model reach people through dbt's
+    # result, scrubbed.
+    spark.sparkContext.setLogLevel("OFF")
+    settings = {
+        "spark.sql.shuffle.partitions": str(max(plan.threads, 2)),
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.session.timeZone": "UTC",
+    }
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    return spark
 
 
 def prepare_session(
@@ -46,7 +47,7 @@ def prepare_session(
 ) -> None:
     """Register raw tables, the plan and the models taken over, as views of the session."""
     warehouse = plan.scratch / "warehouse"
-    spark = session(plan.threads, warehouse)
+    spark = session(plan)
     for name in ("main", "raw", "plan"):
         spark.sql(f"drop database if exists {name} cascade")
         spark.sql(f"create database {name} location '{_text(warehouse / name)}'")
@@ -57,7 +58,8 @@ def prepare_session(
         for model, year, path, state in rows
     )
     spark.sql(
-        f"create view plan.model_file as select * from values {values} as t(model, year, path, state)"
+        f"create view plan.model_file as "
+        f"select * from values {values} as t(model, year, path, state)"
     )
     for name, paths in carried.items():
         listed = files_sql([Path(path) for path in paths], "spark")
