@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
@@ -127,14 +128,28 @@ def _drawn(as_json: bool) -> Iterator[None]:
 
 
 def _show(rows: list[dict[str, Any]], title: str | None = None) -> None:
+    """Print rows as a table, or one value a line where they are wider than the terminal."""
     if not rows:
         return
-    table = RichTable(title=title, title_justify="left", header_style="bold")
+    table = RichTable(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, int | float) else "left")
+        table.add_column(
+            name, justify="right" if isinstance(value, int | float) else "left", no_wrap=True
+        )
     for row in rows:
         table.add_row(*("" if value is None else _plain(str(value)) for value in row.values()))
-    out.print(table)
+    width = out.measure(table, options=out.options.update(max_width=100_000)).maximum
+    if not out.is_terminal:
+        Console(width=width).print(table)
+    elif width <= out.width:
+        out.print(table)
+    else:
+        name_width = max(len(name) for name in rows[0])
+        for number, row in enumerate(rows, 1):
+            out.print(f"[dim]-- {title or 'row'} {number}[/]", highlight=False)
+            for name, value in row.items():
+                shown = "" if value is None else _plain(str(value))
+                out.print(f"{name:<{name_width}}  {shown}", highlight=False)
 
 
 @app.command()
@@ -317,15 +332,23 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SELECT on the catalogue.")],
     home: HomeOption = None,
     as_json: JsonOption = False,
-    limit: Annotated[int, typer.Option(help="Rows shown; 0 for all.")] = 200,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated on stdout.")] = False,
+    limit: Annotated[int, typer.Option(help="Rows shown as a table; 0 for all.")] = 200,
 ) -> None:
     """Query the models of the current build, read-only, whatever else is running."""
+    import csv
+
     from openchronic_assets.gateway import select
 
     columns, rows = select(find_home(home), query)
     cut = rows if as_json or limit == 0 else rows[:limit]
     if as_json:
         _print_json({"columns": columns, "rows": [list(row) for row in rows]})
+        return
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
         return
     _show([dict(zip(columns, row, strict=True)) for row in cut])
     if len(cut) < len(rows):
@@ -479,6 +502,24 @@ def ui(
     err.print(f"Dagster on http://127.0.0.1:{port} (stop with Ctrl-C)", highlight=False)
     dagster = str(Path(sys.executable).with_name("dagster"))
     os.execv(dagster, [dagster, "dev", *target, "-h", "127.0.0.1", "-p", str(port)])
+
+
+@app.command()
+def docs(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page.")] = True,
+) -> None:
+    """Build the documentation of the tables, one page that needs no internet."""
+    from openchronic_assets.exports.docs import build_docs
+
+    page = build_docs(find_home(home))
+    if as_json:
+        _print_json({"page": str(page)})
+        return
+    out.print(f"documentation: {page}", highlight=False, soft_wrap=True)
+    if open_page:
+        typer.launch(page.as_uri())
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""What leaves the warehouse for the people who work with it."""
