@@ -18,7 +18,7 @@ import duckdb
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.builds import read_manifest
-from openchronic_assets.warehouse.raw import files_sql
+from openchronic_assets.warehouse.raw import read_parquet
 
 # The oldest storage format that DuckDB 1.4, 1.5 and R's client all open.
 STORAGE_VERSION = "v1.2.0"
@@ -108,7 +108,7 @@ def _view(
     paths = [home.lake / file for files in lists for file in files]
     schema = "main" if entry["layer"] == "marts" else "intermediate"
     relation = f"{schema}.{name}"
-    connection.execute(f"create view {relation} as select * from {files_sql(paths, 'duckdb')}")
+    connection.execute(f"create view {relation} as select * from {read_parquet(paths)}")
     connection.execute(f"comment on view {relation} is {_literal(entry['description'])}")
     for column, description in entry["columns"]:
         if description:

@@ -7,7 +7,6 @@ is written once for all years.
 
 from __future__ import annotations
 
-import os.path
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,17 +42,14 @@ def columns(table: Table) -> list[tuple[str, str]]:
     return own + list(PROVENANCE)
 
 
-def relation_sql(raw_name: str, files: Sequence[Path], engine: str) -> str:
-    """Return the query over the current files of a raw table, in the engine's words.
+def relation_sql(raw_name: str, files: Sequence[Path]) -> str:
+    """Return DuckDB's query over the current files of a raw table.
 
     Files are grouped by the set of contract columns that they hold; each group is one branch.
     """
     wanted = columns(contract_of(raw_name))
     if not files:
-        nothing = ", ".join(f"cast(null as {_type(kind, engine)}) as {n}" for n, kind in wanted)
-        return (
-            f"select {nothing} where false" if engine == "duckdb" else f"select {nothing} limit 0"
-        )
+        return f"select {_nothing(wanted)} where false"
     groups: dict[frozenset[str], list[Path]] = defaultdict(list)
     for path in files:
         present = frozenset(name.lower() for name in pq.read_schema(path).names)
@@ -61,29 +57,45 @@ def relation_sql(raw_name: str, files: Sequence[Path], engine: str) -> str:
     branches = []
     for present, paths in sorted(groups.items(), key=lambda item: item[1]):
         selected = ", ".join(
-            f"cast({n if n in present else 'null'} as {_type(kind, engine)}) as {n}"
-            for n, kind in wanted
+            f"cast({name if name in present else 'null'} as {kind}) as {name}"
+            for name, kind in wanted
         )
-        branches.append(f"select {selected} from {files_sql(paths, engine)}")
+        branches.append(f"select {selected} from {read_parquet(paths)}")
     return "\nunion all\n".join(branches)
 
 
-def files_sql(paths: Sequence[Path], engine: str) -> str:
-    """Return a ``from`` item that reads exactly these Parquet files (or folders, on Spark)."""
-    texts = [str(path) for path in paths]
-    if engine == "duckdb":
-        listed = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
-        return f"read_parquet([{listed}], hive_partitioning = false)"
-    # One relation over a brace list: a relation a file would cost a Spark job each.
-    common = os.path.commonpath(texts) if len(texts) > 1 else str(Path(texts[0]).parent)
-    rest = [_escape_glob(os.path.relpath(text, common)) for text in texts]
-    inner = rest[0] if len(rest) == 1 else "{" + ",".join(rest) + "}"
-    return f"parquet.`{_escape_glob(common)}/{inner}`"
+def spark_statement(raw_name: str, files: Sequence[Path]) -> str:
+    """Return the statement that declares a raw table on Spark.
+
+    The columns are declared, so Spark reads no footer to find them, each time that a view over
+    the table is used, and gives NULL for one that a file does not hold.
+    """
+    wanted = [(name, _SPARK_TYPES.get(kind, kind)) for name, kind in columns(contract_of(raw_name))]
+    if not files:
+        return f"create view raw.{raw_name} as select {_nothing(wanted)} limit 0"
+    declared = ", ".join(f"{name} {kind}" for name, kind in wanted)
+    path = spark_path(files)
+    return f"create table raw.{raw_name} ({declared}) using parquet options (path '{path}')"
 
 
-def _type(lake_type: str, engine: str) -> str:
-    return _SPARK_TYPES.get(lake_type, lake_type) if engine == "spark" else lake_type
+def read_parquet(paths: Sequence[Path]) -> str:
+    """Return DuckDB's ``from`` item over exactly these files."""
+    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _escape_glob(text: str) -> str:
-    return "".join("\\" + letter if letter in "{}[]*?,\\" else letter for letter in text)
+def spark_path(paths: Sequence[Path]) -> str:
+    """Return one path that names exactly these files or folders to Spark, quoted for a literal.
+
+    A brace list, because a relation a file would cost a Spark job each.
+    """
+    escaped = [
+        "".join("\\" + letter if letter in "{}[]*?,\\" else letter for letter in str(path))
+        for path in paths
+    ]
+    text = escaped[0] if len(escaped) == 1 else "/{" + ",".join(e[1:] for e in escaped) + "}"
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _nothing(wanted: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"cast(null as {kind}) as {name}" for name, kind in wanted)

@@ -35,7 +35,7 @@ from openchronic_assets.warehouse.builds import (
 )
 from openchronic_assets.warehouse.catalogue import ensure_catalogue
 from openchronic_assets.warehouse.project import Model, parsed, project_dir
-from openchronic_assets.warehouse.raw import files_sql, relation_sql
+from openchronic_assets.warehouse.raw import read_parquet, relation_sql
 
 Event = dict[str, Any]  # {"node": name, "type": "model"|"test"|"seed", "status": …, "seconds": …}
 
@@ -119,7 +119,8 @@ def prepare(plan: Plan) -> None:
     if plan.target == "spark":
         from openchronic_assets.warehouse.spark import prepare_session
 
-        prepare_session(plan, _raw(plan, "spark"), _plan_rows(plan), _carried(plan))
+        raw = raw_inputs.raw_files(plan.home)
+        prepare_session(plan, raw, _plan_rows(plan), _carried(plan))
     else:
         _prepare_duckdb(plan)
 
@@ -128,8 +129,8 @@ def _prepare_duckdb(plan: Plan) -> None:
     plan.database.unlink(missing_ok=True)
     with duckdb.connect(str(plan.database)) as connection:
         connection.execute("create schema raw; create schema plan")
-        for table, sql in _raw(plan, "duckdb").items():
-            connection.execute(f"create view raw.{table} as {sql}")
+        for table, files in raw_inputs.raw_files(plan.home).items():
+            connection.execute(f"create view raw.{table} as {relation_sql(table, files)}")
         connection.execute(
             "create table plan.model_file "
             "(model varchar, year integer, path varchar, state varchar)"
@@ -137,15 +138,8 @@ def _prepare_duckdb(plan: Plan) -> None:
         if rows := _plan_rows(plan):
             connection.executemany("insert into plan.model_file values (?, ?, ?, ?)", rows)
         for name, paths in _carried(plan).items():
-            listed = files_sql([Path(path) for path in paths], "duckdb")
+            listed = read_parquet([Path(path) for path in paths])
             connection.execute(f"create view main.{name} as select * from {listed}")
-
-
-def _raw(plan: Plan, engine: str) -> dict[str, str]:
-    return {
-        table: relation_sql(table, files, engine)
-        for table, files in raw_inputs.raw_files(plan.home).items()
-    }
 
 
 def _carried(plan: Plan) -> dict[str, list[str]]:

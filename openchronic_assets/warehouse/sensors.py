@@ -13,6 +13,14 @@ from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 from openchronic_assets.warehouse.staleness import stale_years
 
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
 
 def ranges(years: list[int]) -> list[tuple[int, int]]:
     """Return the runs of consecutive years, each as (first, last)."""
@@ -29,7 +37,8 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
     """Return the sensor that asks for one run a range of stale years.
 
     The run key is a hash of what made the years stale: a run that failed is not asked for again
-    until something changed, and nothing is asked for twice.
+    until something changed, and nothing is asked for twice. While a run is going on nothing is
+    asked for: it may well be refreshing those years.
     """
 
     @dg.sensor(
@@ -40,6 +49,8 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
         description="Refreshes the years whose models would read other data today.",
     )
     def stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if going_on := context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
+            return dg.SkipReason(f"{going_on} runs are queued or going on: asked again after them")
         found = stale_years(home())
         known = set(yearly().get_partition_keys())
         inside = [year for year in found if str(year) in known]

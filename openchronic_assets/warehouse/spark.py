@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from openchronic_assets.ingestion.spark import session as ingestion_session
 from openchronic_assets.warehouse.builds import Plan
-from openchronic_assets.warehouse.raw import files_sql
+from openchronic_assets.warehouse.raw import spark_path, spark_statement
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,18 +41,18 @@ def session(plan: Plan) -> SparkSession:
 
 def prepare_session(
     plan: Plan,
-    raw: Mapping[str, str],
+    raw: Mapping[str, Sequence[Path]],
     rows: Sequence[tuple[str, int | None, str, str]],
     carried: Mapping[str, Sequence[str]],
 ) -> None:
-    """Register raw tables, the plan and the models taken over, as views of the session."""
+    """Register raw tables, the plan and the models taken over, in the session's catalogue."""
     warehouse = plan.scratch / "warehouse"
     spark = session(plan)
     for name in ("main", "raw", "plan"):
         spark.sql(f"drop database if exists {name} cascade")
         spark.sql(f"create database {name} location '{_text(warehouse / name)}'")
-    for table, sql in raw.items():
-        spark.sql(f"create view raw.{table} as {sql}")
+    for table, files in raw.items():
+        spark.sql(spark_statement(table, files))
     values = ", ".join(
         f"('{model}', cast({'null' if year is None else year} as int), '{_text(path)}', '{state}')"
         for model, year, path, state in rows
@@ -62,8 +62,8 @@ def prepare_session(
         f"select * from values {values} as t(model, year, path, state)"
     )
     for name, paths in carried.items():
-        listed = files_sql([Path(path) for path in paths], "spark")
-        spark.sql(f"create view main.{name} as select * from {listed}")
+        located = spark_path([Path(path) for path in paths])
+        spark.sql(f"create table main.{name} using parquet options (path '{located}')")
 
 
 def _text(path: Path | str) -> str:

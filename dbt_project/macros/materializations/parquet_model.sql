@@ -1,12 +1,12 @@
 {#
-    Both materialisations: immutable Parquet files, then a view over all files of the model.
+    Both materialisations: immutable Parquet files, then a relation over all files of the model.
 
     `yearly` runs the model once for each year to write, `history` once. What to write, and what is
     taken over from the build before, is in `plan.model_file`, made before dbt starts. Rows are
     written in the order of the model's unique key, so that the same rows give the same bytes.
 #}
 {% macro parquet_model() %}
-    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set target_relation = this.incorporate(type=openchronic.relation_kind()) -%}
     {%- set key = config.require('unique_key') -%}
     {{ run_hooks(pre_hooks) }}
     {%- set probe = sql | replace(openchronic.year_mark(), '2000') -%}
@@ -34,8 +34,7 @@
         ) -%}
     {%- endif -%}
     {% call statement('main') -%}
-        create or replace view {{ target_relation }} as
-        select * from {{ openchronic.parquet_files(paths) }}
+        {{ openchronic.relation_over_files(target_relation, paths) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do openchronic.end_transaction() %}

@@ -59,7 +59,7 @@ decoded as (
                 then concat('97', left(snds_commune, 1))
             when snds_department like '97%' then snds_department
             when snds_department = '097' then concat('97', left(snds_commune, 1))
-            else substr(snds_department, 2, 2)
+            when snds_department like '0%' then substr(snds_department, 2, 2)
         end as department_found
     from known
 ),
