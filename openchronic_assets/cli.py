@@ -52,11 +52,11 @@ def main() -> None:
     """Run a command; say an error in one message and leave with its exit code."""
     as_json = "--json" in sys.argv
     try:
-        app(standalone_mode=False)
+        # Outside standalone mode a command that leaves with a code has it returned, not raised.
+        if code := app(standalone_mode=False):
+            raise SystemExit(code)
     except OpenChronicError as error:
         _fail(str(error), error.exit_code, as_json)
-    except typer.Exit as ended:
-        raise SystemExit(ended.exit_code) from None
     except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted; nothing half-done is left, run the same command again", 1, as_json)
     except Exception as error:
@@ -234,6 +234,7 @@ def ingest(
                     f"{report.path}: read as {report.table} of {report.year} "
                     f"({report.year_source})",
                     highlight=False,
+                    soft_wrap=True,
                 )
             _warn_columns(report)
         if result.out_of_scope:
@@ -254,13 +255,6 @@ def _warn_columns(report: Any) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for place in report.first_refused:
-        err.print(
-            f"{_plain(report.path)}, line {place['line']}, column {place['column'] or '-'}: "
-            f"{place['reason']}",
-            highlight=False,
-        )
-        break
 
 
 @app.command()

@@ -79,11 +79,64 @@ def unit(report: FileReport) -> tuple[str, str]:
 
 def in_effect(every: list[Record]) -> set[tuple[str, str]]:
     """Return the (delivery id, file) pairs in effect among records."""
-    newest: dict[tuple[str, str], tuple[tuple[str, str], str]] = {}
+    return _newest(every) - set(overlapped(every))
+
+
+def overlapped(every: list[Record]) -> dict[tuple[str, str], str]:
+    """Return the (delivery id, file) pairs whose months lie in a longer file, with its name.
+
+    A month beside its year, or a year beside a file of all years: both would count rows twice, and
+    which one is right is not for us to guess. The longer one stays, whichever came first. All
+    files on record count, superseded ones too: what was once overlapped is no longer in the lake,
+    so that nothing that comes later may bring it back.
+    """
+    of_table: dict[str, list[tuple[FileReport, str]]] = {}
+    for record in every:
+        for report in record.files:
+            if report.status == "loaded" and load(report.table).calendar == "flux":
+                named = f"{report.path} of delivery {record.name}"
+                of_table.setdefault(report.table, []).append((report, named))
+    found: dict[tuple[str, str], str] = {}
+    for record in every:
+        for report in record.files:
+            if report.status != "loaded":
+                continue
+            longer = (
+                named
+                for other, named in of_table.get(report.table, ())
+                if _LENGTHS[len(other.period)] > _LENGTHS[len(report.period)]
+                and months(other) & months(report)
+            )
+            if name := next(longer, None):
+                found[record.id, report.path] = name
+    return found
+
+
+_LENGTHS = {len("2019-02"): 1, len("2019"): 12, len("all"): 1000}
+
+
+def months(report: FileReport) -> set[str]:
+    """Return the flux months, as ``2019-02``, that a file of reimbursements stands for.
+
+    A year's file holds the months of its flux year, February to January, or of the calendar year.
+    """
+    if len(report.period) == len("2019-02"):
+        return {report.period}
+    if report.period == "all":
+        return set(report.flux_months)
+    january = f"{int(report.period) + 1}-01"
+    return {m for m in report.flux_months if m.startswith(report.period) or m == january}
+
+
+def _newest(every: list[Record]) -> set[tuple[str, str]]:
+    """Return the loaded files whose delivery is the newest of their table and period."""
+    newest: dict[tuple[str, str], tuple[tuple[bool, str, str], str]] = {}
     for record in every:
         for report in record.files:
             if report.status == "loaded":
-                found = (record.order(report), record.id)
+                # A file of which no line could be kept never takes the place of another.
+                usable = report.kept > 0 or report.rows_read == 0
+                found = ((usable, *record.order(report)), record.id)
                 newest[unit(report)] = max(newest.get(unit(report), found), found)
     return {
         (record.id, report.path)

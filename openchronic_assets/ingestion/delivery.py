@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from openchronic_assets.contracts import tables
-from openchronic_assets.errors import OpenChronicError, UsageError
+from openchronic_assets.errors import Refused, UsageError
 
 MANIFEST = "delivery.json"
 COMPLETE = "_SUCCESS"
@@ -71,7 +71,7 @@ def scan(folder: Path, year: int | None = None) -> Delivery:
 
     Raises:
         UsageError: there is no such folder.
-        OpenChronicError: ``delivery.json`` cannot be read.
+        Refused: ``delivery.json`` cannot be read.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -131,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the delivery's manifest, empty where there is none.
 
     Raises:
-        OpenChronicError: it is not a JSON object, or a field is not of its type.
+        Refused: it is not a JSON object, or a field is not of its type.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -139,11 +139,11 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
-        raise OpenChronicError(
+        raise Refused(
             f"{folder.name}/{MANIFEST} is not JSON: correct it, or remove it to go without"
         ) from error
     if not isinstance(document, dict):
-        raise OpenChronicError(f"{folder.name}/{MANIFEST} is not a JSON object: correct it")
+        raise Refused(f"{folder.name}/{MANIFEST} is not a JSON object: correct it")
     types: dict[str, type] = {
         "date": str,
         "provider": str,
@@ -158,7 +158,7 @@ def read_manifest(folder: Path) -> Manifest:
         if value is None:
             continue
         if not isinstance(value, kind):
-            raise OpenChronicError(
+            raise Refused(
                 f"{folder.name}/{MANIFEST}: {name} is to be a JSON {kind.__name__}; correct it"
             )
         values[name] = value
@@ -166,7 +166,7 @@ def read_manifest(folder: Path) -> Manifest:
         try:
             values["date"] = datetime.date.fromisoformat(str(values["date"])[:10]).isoformat()
         except ValueError as error:
-            raise OpenChronicError(
+            raise Refused(
                 f"{folder.name}/{MANIFEST}: date is to be written 2022-06-30; correct it"
             ) from error
     return Manifest(**values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from openchronic_assets.ingestion.delivery import (
     scan,
 )
 from openchronic_assets.ingestion.parse import ParseTask, parse_file, stamp_of
-from openchronic_assets.ingestion.report import Amount, FileReport, decimal_text
+from openchronic_assets.ingestion.report import REASONS, Amount, FileReport, decimal_text
 from openchronic_assets.settings import Home
 
 if TYPE_CHECKING:
@@ -49,12 +50,17 @@ class Ingestion:
     files: list[FileReport] = field(default_factory=list)
     out_of_scope: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
+    overlapping: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
     @property
     def refused_files(self) -> list[FileReport]:
         """The files of which nothing could be loaded."""
-        return [report for report in self.files if report.status not in ("loaded", "duplicate")]
+        return [
+            report
+            for report in self.files
+            if report.status not in ("loaded", "duplicate") or report.path in self.overlapping
+        ]
 
     def totals(self) -> dict[str, dict[str, Any]]:
         """Return rows and euros by table: read, kept, quarantined."""
@@ -92,6 +98,7 @@ class Ingestion:
             "files": [report.to_json() for report in self.files],
             "out_of_scope": self.out_of_scope,
             "superseded": self.superseded,
+            "overlapping": self.overlapping,
             "messages": self.messages,
         }
 
@@ -146,19 +153,13 @@ def _ingest(
     every = deliveries.records(home)
     for record in every:
         if record.id == identifier:
-            return Ingestion(
-                "already ingested",
-                identifier,
-                delivery.name,
-                files=list(record.files),
-                out_of_scope=list(record.out_of_scope),
-                messages=[f"{delivery.name}: the same bytes are in the lake already"],
-            )
+            said = f"{delivery.name}: the same bytes are in the lake already"
+            return _account("already ingested", record, every, [said])
     secret = identity.load_secret(home)
     _same_pseudonyms(delivery, identity.fingerprint(secret), every)
     reports = _parse(home, delivery, hashes, identifier, secret, session, progress)
-    _overlaps(reports, every)
     for report in reports:
+        _shifted(report)
         if not report.balances:
             raise OpenChronicError(
                 f"{report.path} (table {report.table}): rows or euros read are not those kept plus "
@@ -219,7 +220,8 @@ def _parse(
         if each.source in announced_wrong:
             continue
         same = seen.setdefault((each.table, hashes[each.source]), each.source)
-        if same != each.source:
+        # Two periods without a row are the same bytes, and both are news.
+        if same != each.source and next(lines.batches(each.path), None) is not None:
             reports.append(_duplicate(each, same, hashes[each.source]))
             continue
         tasks.append(_task(home, delivery, each, hashes[each.source], identifier, attempt))
@@ -233,11 +235,32 @@ def _parse(
         lambda done: progress("parse", done, len(tasks)),
     )
     progress("parse", len(tasks), len(tasks))
-    return sorted([*reports, *parsed], key=lambda report: report.path)
+    for result in parsed:
+        if isinstance(result, _Failure):
+            raise OpenChronicError(
+                f"{result.source}: unforeseen {result.error} at {result.place}; nothing was "
+                "committed. See that memory and disk suffice, run again, and report it if it stays"
+            )
+        reports.append(result)
+    return sorted(reports, key=lambda report: report.path)
 
 
-def _parse_task(task: ParseTask, secret: bytes) -> FileReport:
-    return parse_file(task, secret)
+@dataclass(frozen=True)
+class _Failure:
+    """An unforeseen error of a task: Spark would print its text, which may quote a row."""
+
+    source: str
+    error: str
+    place: str
+
+
+def _parse_task(task: ParseTask, secret: bytes) -> FileReport | _Failure:
+    try:
+        return parse_file(task, secret)
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(frame.filename).name}:{frame.lineno}"
+        return _Failure(task.source, type(error).__name__, place)
 
 
 def _task(
@@ -309,46 +332,14 @@ def _duplicate(each: DeliveredFile, same: str, sha256: str) -> FileReport:
     return report
 
 
-def _overlaps(reports: list[FileReport], every: list[Record]) -> None:
-    """Refuse a month that also lies in a year's file of the same table, or the other way round.
-
-    Loading both would count its rows twice, and which one is right is not for us to guess.
-    """
-    effective = deliveries.in_effect(every)
-    others = [
-        (report, record.name)
-        for record in every
-        for report in record.files
-        if (record.id, report.path) in effective
-    ] + [(report, "this delivery") for report in reports if report.status == "loaded"]
-    for report in reports:
-        if report.status != "loaded":
-            continue
-        for other, name in others:
-            if other is report or other.table != report.table:
-                continue
-            differ = len(report.period) != len(other.period)
-            if differ and _months(report) & _months(other):
-                report.refuse(
-                    "overlapping",
-                    "overlapping_period",
-                    f"{report.path} (table {report.table}): its months also lie in {other.path} of "
-                    f"{name}; deliver a table by month or by year, not both",
-                )
-                break
-
-
-def _months(report: FileReport) -> set[str]:
-    if len(report.period) == 7:
-        return {report.period}
-    if len(report.period) == 4:
-        following = f"{int(report.period) + 1}"
-        return {
-            month
-            for month in report.flux_months
-            if month.startswith(report.period) or month in (f"{following}-01", f"{following}-02")
-        }
-    return set()
+def _shifted(report: FileReport) -> None:
+    """Refuse a file whose lines all have another number of fields than its header."""
+    if report.rows_read and report.reasons == {"field_count": report.rows_read}:
+        report.status, report.code, report.parts = "refused", "shifted_columns", []
+        report.message = (
+            f"{report.path} (table {report.table}), line 2: no line has as many fields as the "
+            "header, columns are shifted: ask the provider to export the file again"
+        )
 
 
 def _commit(
@@ -370,34 +361,73 @@ def _commit(
         files=tuple(reports),
         out_of_scope=delivery.out_of_scope,
     )
-    before = deliveries.records(home)
-    effective = deliveries.in_effect([*before, record])
-    result = Ingestion(
-        "ingested",
-        identifier,
-        delivery.name,
-        files=list(reports),
-        out_of_scope=list(delivery.out_of_scope),
-        messages=[report.message for report in reports if report.message],
-    )
+    every = [*deliveries.records(home), record]
+    effective = deliveries.in_effect(every)
     for report in reports:
         mine = (identifier, report.path) in effective
-        if report.status == "loaded" and not mine:
-            result.superseded.append(report.path)
-            result.messages.append(
-                f"{report.path} (table {report.table}): a newer delivery of {report.period} is in "
-                "the lake; this one is on record and not in effect"
-            )
         if mine:
             _move(home.raw, identifier, report, deliveries.raw_folder(home, identifier, report))
         if mine or report.status == "refused":
             folder = deliveries.quarantine_folder(home, identifier, report)
             _move(home.quarantine, identifier, report, folder)
-    if not any(report.status in ("loaded", "refused") for report in reports):
-        # Nothing came of it: no record, so that a repaired copy of the same names starts afresh.
-        return result
-    deliveries.write_record(home, record)
+    # Where nothing came of it there is no record, so that a repaired copy starts afresh.
+    if any(report.status in ("loaded", "refused") for report in reports):
+        deliveries.write_record(home, record)
+    return _account("ingested", record, every, [])
+
+
+def _account(state: str, record: Record, every: list[Record], messages: list[str]) -> Ingestion:
+    """Say what became of each file of a delivery, among all deliveries."""
+    effective = deliveries.in_effect(every)
+    overlapped = deliveries.overlapped(every)
+    result = Ingestion(
+        state,
+        record.id,
+        record.name,
+        files=list(record.files),
+        out_of_scope=list(record.out_of_scope),
+        messages=messages,
+    )
+    for report in record.files:
+        named = f"{report.path} (table {report.table})"
+        if report.message:
+            result.messages.append(report.message)
+        elif report.quarantined:
+            result.messages.append(_refused_lines(report))
+        if report.status != "loaded" or (record.id, report.path) in effective:
+            continue
+        if other := overlapped.get((record.id, report.path)):
+            result.overlapping.append(report.path)
+            result.messages.append(
+                f"{named}: its months also lie in {other}, which is in effect, and this one is "
+                "not; deliver a table by month or by year, not both"
+            )
+        elif report.rows_read and not report.kept:
+            result.superseded.append(report.path)
+            result.messages.append(
+                f"{named}: no line of it could be kept, so that another delivery of "
+                f"{report.period} stays in effect"
+            )
+        else:
+            result.superseded.append(report.path)
+            result.messages.append(
+                f"{named}: a newer delivery of {report.period} is in the lake; this one is on "
+                "record and not in effect"
+            )
     return result
+
+
+def _refused_lines(report: FileReport) -> str:
+    """Return where the first refused line of a file is, why, and where to see the others."""
+    place: dict[str, Any] = (report.first_refused or [{"line": 0, "column": None}])[0]
+    column = f", column {place['column']}" if place["column"] else ""
+    reason = str(place.get("reason", ""))
+    return (
+        f"{report.path} (table {report.table}), line {place['line']}{column}: "
+        f"{REASONS.get(reason, reason)}; {report.quarantined} of {report.rows_read} lines are in "
+        f"quarantine with their reasons: see lake/quarantine/{load(report.table).raw_name}, have "
+        "the provider correct them and deliver the file again"
+    )
 
 
 def _move(zone: Path, identifier: str, report: FileReport, target: Path) -> None:
