@@ -1,8 +1,13 @@
 """One delivered file, parsed: typed rows to Parquet, refused rows to quarantine, both counted.
 
 ``parse_file`` is a pure function of a file, its contract and a secret. It needs no Spark; the
-Spark job calls it once a file. Memory is bounded by ``CHUNK`` whatever the size of the file: the
-lines stream through DuckDB chunk by chunk, each chunk one part on either side.
+Spark job calls it once a file. Memory is bounded by ``CHUNK`` whatever the size of the file: its
+lines stream by, chunk by chunk, each chunk one part on either side.
+
+A chunk is read twofold. Plain lines are cast by Arrow, column by column (``plain``). All others,
+and the plain ones with a cell that is not plain, take the careful path: DuckDB splits each of
+them, casts and judges its cells (``casting``). Kept rows of both are one table again, in the order
+of the file. Why two paths: ``docs/decisions/0002-parse-fast-path.md``.
 """
 
 from __future__ import annotations
@@ -17,14 +22,19 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from openchronic_assets.contracts import Column, load
 from openchronic_assets.ingestion import casting, identity, lines, structure
+from openchronic_assets.ingestion.plain import NO_LINES, PlainReader
 from openchronic_assets.ingestion.report import Amount, FileReport
 
-CHUNK = 96 << 20  # bytes of text held at once
+CHUNK = 32 << 20  # bytes of text held at once
 SAMPLE = 5_000  # first lines, which decide date formats and the decimal mark
 FIRST_REFUSED = 5  # places of refused rows that a report names
+
+# With these, a cut BEN_IDT_ANO is made whole (identity.person_identity_sql).
+_IDENTITY_PARTS = ("BEN_IDT_TOP", "BEN_NIR_PSA", "BEN_RNG_GEM")
 
 _UNREADABLE = {
     "truncated_gzip": "the gzip stream ends early: copy the file again",
@@ -119,11 +129,9 @@ def _parse(task: ParseTask, path: Path, secret: bytes, report: FileReport) -> No
         identity.install(connection, secret)
         loader: _Loader | None = None
         for number, chunk in enumerate(_chunks(path)):
-            connection.register("chunk", chunk)
             if loader is None:
-                loader = _Loader(connection, header, task, report)
-            loader.load(number)
-            connection.unregister("chunk")
+                loader = _Loader(connection, header, task, report, chunk)
+            loader.load(number, chunk)
     finally:
         connection.close()
 
@@ -141,19 +149,19 @@ def _connect(task: ParseTask) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _chunks(path: Path) -> Iterator[pa.Table]:
+def _chunks(path: Path) -> Iterator[list[lines.Block]]:
     """Yield the lines of a file by chunks of bounded size; at least one, be it empty."""
-    held: list[pa.RecordBatch] = []
+    held: list[lines.Block] = []
     size = 0
     yielded = False
-    for batch in lines.batches(path):
-        held.append(batch)
-        size += batch.nbytes
+    for block in lines.numbered(path):
+        held.append(block)
+        size += len(block.data)
         if size >= CHUNK:
-            yield pa.Table.from_batches(held, lines.SCHEMA)
+            yield held
             held, size, yielded = [], 0, True
     if held or not yielded:
-        yield pa.Table.from_batches(held, lines.SCHEMA)
+        yield held
 
 
 def _year_inside(path: Path, first_line: str, table_name: str) -> tuple[int, str]:
@@ -189,7 +197,8 @@ def _refuse(
     """Send every line of a file whose structure is wrong to quarantine."""
     report.refuse("refused", error.code, f"{report.path} (table {report.table}), line 1: {error}")
     column = error.columns[0] if error.columns else None
-    for number, chunk in enumerate(_chunks(path)):
+    for number, blocks in enumerate(_chunks(path)):
+        chunk = pa.Table.from_batches((block.batch() for block in blocks), lines.SCHEMA)
         connection.register("chunk", chunk)
         rows = (
             f"select line, '{error.code}' as oc_reason, {_literal(column)} as oc_column, "
@@ -227,7 +236,7 @@ def _write_refused(
 
 
 class _Loader:
-    """Loads the chunks of one file; its SQL is decided once, from the header and first lines."""
+    """Loads the chunks of one file; how is decided once, from the header and the first chunk."""
 
     def __init__(
         self,
@@ -235,6 +244,7 @@ class _Loader:
         header: structure.Header,
         task: ParseTask,
         report: FileReport,
+        first: list[lines.Block],
     ):
         self.connection = connection
         self.header = header
@@ -244,28 +254,55 @@ class _Loader:
         self.there = [column for column in self.loaded if column.name in header.positions]
         self.amounts = [column for column in self.there if column.role == "amount"]
         self.keys = [column for column in self.there if column.role == "pseudonym"]
-        self.typed = self._typed_sql()
+        comma, formats = self._habits(first)
+        self.careful = self._careful_sql(comma, formats)
+        self.plain = PlainReader(
+            connection, header, self.there, self._texts_of_keys(), formats, comma
+        )
 
-    def load(self, number: int) -> None:
-        """Cast the registered chunk, count it, and write its two parts."""
-        self.connection.execute(f"create or replace temp table typed as {self.typed}")
-        rows, refused = self._count()
-        if rows > refused or number == 0:
-            self._write_kept(number)
-        if refused:
-            faulty = "from typed where oc_reason is not null"
-            _write_refused(self.connection, faulty, self.task, number, self.report)
-        self.connection.execute("drop table typed")
+    def load(self, number: int, chunk: list[lines.Block]) -> None:
+        """Cast the lines of a chunk, count them, and write their two parts."""
+        typed, left = [], []
+        for block in chunk:
+            rows, others = self.plain.read(block)
+            typed.append(rows)
+            if len(others):
+                left.append(block.batch(others))
+        plain = _with_all_columns(typed)
+        self._count_plain(plain)
+        kept, refused = self._keyed(plain), 0
+        if left:
+            careful, refused = self._judge(pa.Table.from_batches(left, lines.SCHEMA), number)
+            if careful.num_rows:
+                kept = _with_all_columns([kept, careful]).sort_by("line")
+        self.report.rows_read += sum(len(block) for block in chunk)
+        self.report.quarantined += refused
+        if kept.num_rows or number == 0:
+            self._write_kept(kept, number)
 
-    def _typed_sql(self) -> str:
-        header = self.header
-        split = casting.split_sql(header)
+    def _habits(self, first: list[lines.Block]) -> tuple[bool, dict[str, str]]:
+        """Return whether decimals have a comma, and the format of each date column."""
+        batches, count = [], 0
+        for block in first:
+            batches.append(block.batch())
+            count += len(block)
+            if count >= SAMPLE:
+                break
+        self.connection.register("chunk", pa.Table.from_batches(batches, lines.SCHEMA))
+        split = casting.split_sql(self.header)
         self.connection.execute(
             f"create temp table sample as select {split} as f from (from chunk limit {SAMPLE})"
         )
-        comma = casting.has_decimal_comma(self.connection, header, "sample")
-        formats = casting.date_formats(self.connection, header, "sample")
+        self.connection.unregister("chunk")
+        comma = casting.has_decimal_comma(self.connection, self.header, "sample")
+        formats = casting.date_formats(self.connection, self.header, "sample")
         self.connection.execute("drop table sample")
+        return comma, formats
+
+    def _careful_sql(self, comma: bool, formats: dict[str, str]) -> str:
+        """Return the query that splits, casts and judges lines of the relation ``chunk``."""
+        header = self.header
+        split = casting.split_sql(header)
         texts, casts, faults = [], [], []
         for column in self.loaded:
             name = column.lake_name
@@ -316,6 +353,15 @@ class _Loader:
                 {", ".join([self._output(column) for column in self.loaded] + self._amount_texts())}
             from judged"""
 
+    def _texts_of_keys(self) -> set[str]:
+        """Return the columns whose text makes the keys and the state of the patient's key."""
+        columns = {column.name for column in self.keys}
+        if (key := self.header.table.patient_key) and key.name in self.header.positions:
+            columns.add(key.name)
+        if "BEN_IDT_ANO" in columns:
+            columns |= set(_IDENTITY_PARTS) & set(self.header.positions)
+        return columns
+
     def _key_status(self) -> str:
         key = self.header.table.patient_key
         if key is None or key.name not in self.header.positions:
@@ -331,9 +377,11 @@ class _Loader:
         if column not in self.keys:
             return name
         text = f"t_{name}"
-        parts = ("BEN_IDT_TOP", "BEN_NIR_PSA", "BEN_RNG_GEM")
-        if column.name == "BEN_IDT_ANO" and all(each in self.header.positions for each in parts):
-            text = identity.person_identity_sql(text, *(f"t_{each.lower()}" for each in parts))
+        if column.name == "BEN_IDT_ANO" and all(
+            each in self.header.positions for each in _IDENTITY_PARTS
+        ):
+            parts = (f"t_{each.lower()}" for each in _IDENTITY_PARTS)
+            text = identity.person_identity_sql(text, *parts)
         return f"{identity.normalised_sql(column.domain or '', text)} as {name}"
 
     def _amount_texts(self) -> list[str]:
@@ -344,31 +392,71 @@ class _Loader:
             for column in self.amounts
         ]
 
-    def _count(self) -> tuple[int, int]:
-        """Add the chunk to the report; return its rows and how many of them are refused."""
+    def _keyed(self, plain: pa.Table) -> pa.Table:
+        """Put the normal form of each key, and the state of the patient's, in place of texts."""
+        texts = sorted(f"t_{name.lower()}" for name in self._texts_of_keys())
+        rows = plain.drop_columns([name for name in texts if name in plain.column_names])
+        if not texts:
+            return rows
+        found = ", ".join(
+            f"coalesce({text}, '') as {text}" if text in plain.column_names else f"'' as {text}"
+            for text in texts
+        )
+        wanted = [f"{self._key_status()} as _key_status", *map(self._output, self.keys)]
+        self.connection.register("plain", plain)
+        keyed = self.connection.sql(
+            f"select {', '.join(wanted)} from (select {found} from plain)"
+        ).to_arrow_table()
+        self.connection.unregister("plain")
+        for name in keyed.column_names:
+            if name in rows.column_names:
+                rows = rows.drop_columns([name])
+            rows = rows.append_column(name, keyed.column(name))
+        return rows
+
+    def _count_plain(self, plain: pa.Table) -> None:
+        """Add what the text of plain amounts says; each of them is kept."""
+        for column in self.amounts:
+            amount = self.report.amounts.setdefault(column.name, Amount())
+            if column.lake_name in plain.column_names:
+                amount.read += pc.sum(plain.column(column.lake_name)).as_py() or 0
+
+    def _judge(self, chunk: pa.Table, number: int) -> tuple[pa.Table, int]:
+        """Judge lines one by one; return the rows to keep and how many lines were refused."""
+        self.connection.register("chunk", chunk)
+        self.connection.execute(f"create or replace temp table typed as {self.careful}")
+        self.connection.unregister("chunk")
+        refused = self._count_careful()
+        if refused:
+            faulty = "from typed where oc_reason is not null"
+            _write_refused(self.connection, faulty, self.task, number, self.report)
+        columns = ", ".join(column.lake_name for column in self.there)
+        kept = self.connection.sql(
+            f"select line, _key_status, {columns} from typed where oc_reason is null"
+        ).to_arrow_table()
+        self.connection.execute("drop table typed")
+        return kept, refused
+
+    def _count_careful(self) -> int:
+        """Add what the text of judged lines says; return how many of them are refused."""
         report = self.report
         sums = "".join(
-            f", sum(x_{name}) filter (not oc_torn), sum({name}) filter (oc_reason is null), "
+            f", sum(x_{name}) filter (not oc_torn), "
             f"sum(x_{name}) filter (not oc_torn and oc_reason is not null), "
             f"count(*) filter (oc_torn or u_{name})"
             for name in (column.lake_name for column in self.amounts)
         )
-        row = self._one(f"select count(*), count(oc_reason){sums} from typed")
-        rows, refused = int(row[0]), int(row[1])
-        report.rows_read += rows
-        report.kept += rows - refused
-        report.quarantined += refused
+        row = self._all(f"select count(oc_reason){sums} from typed")[0]
         for place, column in enumerate(self.amounts):
-            amount = report.amounts.setdefault(column.name, Amount())
-            read, kept, quarantined, unreadable = row[2 + 4 * place : 6 + 4 * place]
+            amount = report.amounts[column.name]
+            read, quarantined, unreadable = row[1 + 3 * place : 4 + 3 * place]
             amount.read += Decimal(read or 0)
-            amount.kept += Decimal(kept or 0)
             amount.quarantined += Decimal(quarantined or 0)
             amount.unreadable += int(unreadable)
+        refused = int(row[0])
         if refused:
             self._count_refused()
-        self._count_periods()
-        return rows, refused
+        return refused
 
     def _count_refused(self) -> None:
         report = self.report
@@ -385,55 +473,20 @@ class _Loader:
             )
         ]
 
-    def _count_periods(self) -> None:
-        report = self.report
-        year = None
-        if self.task.table == "ER_PRS_F":
-            year = "year(exe_soi_dtd)"
-        elif self.task.table.startswith("T_MCO"):
-            year = str(report.year)
-        if year:
-            sums = "".join(f", sum({column.lake_name})" for column in self.amounts)
-            for care_year, count, *euros in self._all(
-                f"select coalesce(cast({year} as varchar), 'none'), count(*){sums} from typed "
-                "where oc_reason is null group by all order by 1"
-            ):
-                report.care_years[care_year] = report.care_years.get(care_year, 0) + count
-                into = report.care_amounts.setdefault(care_year, {})
-                for column, value in zip(self.amounts, euros, strict=True):
-                    into[column.name] = into.get(column.name, Decimal(0)) + Decimal(value or 0)
-        if "FLX_DIS_DTD" in self.header.positions:
-            for month, count in self._all(
-                "select strftime(flx_dis_dtd, '%Y-%m'), count(*) from typed "
-                "where oc_reason is null group by all order by 1"
-            ):
-                report.flux_months[month] = report.flux_months.get(month, 0) + count
-        if "FLX_TRT_DTD" in self.header.positions:
-            newest = self._one(
-                "select cast(max(flx_trt_dtd) as varchar) from typed where oc_reason is null"
-            )[0]
-            if newest and newest > (report.newest_treatment or ""):
-                report.newest_treatment = newest
-
-    def _write_kept(self, number: int) -> None:
-        for column in self.keys:
-            name = column.lake_name
-            self.connection.execute(
-                f"""
-                create or replace temp table keys_{name} as
-                select key, oc_pseudonym('{column.domain}', key) as pseudonym
-                from (select distinct {name} as key from typed
-                      where oc_reason is null and {name} is not null)
-                """
-            )
-        names = {column.lake_name for column in self.keys}
-        select = ", ".join(
-            f"keys_{name}.pseudonym as {name}" if name in names else f"typed.{name}"
-            for name in (column.lake_name for column in self.loaded)
+    def _write_kept(self, kept: pa.Table, number: int) -> None:
+        """Count the rows to keep, by care year and month of flux, and write them."""
+        self.connection.register("rows", self._pseudonymised(kept))
+        columns = ", ".join(
+            name if name in kept.column_names else f"cast(null as {lake_type}) as {name}"
+            for name, lake_type in [
+                *((column.lake_name, column.lake_type) for column in self.loaded),
+                ("_key_status", "varchar"),
+            ]
         )
-        joins = " ".join(
-            f"left join keys_{name} on keys_{name}.key = typed.{name}" for name in sorted(names)
+        self.connection.execute(
+            f"create or replace temp view kept as select line, {columns} from rows"
         )
+        self._count_kept()
         year = self.report.year if self.task.table.startswith("T_MCO") else None
         folder = Path(self.task.out)
         folder.mkdir(parents=True, exist_ok=True)
@@ -441,22 +494,76 @@ class _Loader:
         self.connection.execute(
             f"""
             copy (
-                select {select}, cast({year or "null"} as integer) as _table_year,
-                    {_literal(self.task.source)} as _source_file, typed.line as _source_line,
-                    {_literal(self.task.delivery_id)} as _delivery_id, typed._key_status
-                from typed {joins} where typed.oc_reason is null order by typed.line
+                select * exclude (line, _key_status),
+                    cast({year or "null"} as integer) as _table_year,
+                    {_literal(self.task.source)} as _source_file, line as _source_line,
+                    {_literal(self.task.delivery_id)} as _delivery_id, _key_status
+                from kept
             ) to {_literal(str(part))} (format parquet, compression zstd, row_group_size 122880)
             """
         )
         self.report.parts.append(part.name)
+        self.connection.execute("drop view kept")
+        self.connection.unregister("rows")
 
-    def _one(self, sql: str) -> tuple[Any, ...]:
-        row: tuple[Any, ...] | None = self.connection.execute(sql).fetchone()
-        return row or ()
+    def _pseudonymised(self, kept: pa.Table) -> pa.Table:
+        """Replace each key by its pseudonym, computed once for each distinct key."""
+        for column in self.keys:
+            name = column.lake_name
+            if name not in kept.column_names:
+                continue
+            encoded = kept.column(name).combine_chunks().dictionary_encode()
+            self.connection.register("distinct_keys", pa.table({"key": encoded.dictionary}))
+            pseudonyms = self.connection.sql(
+                f"select oc_pseudonym('{column.domain}', key) as p from distinct_keys"
+            ).to_arrow_table()
+            self.connection.unregister("distinct_keys")
+            values = pseudonyms.column("p").combine_chunks().take(encoded.indices)
+            kept = kept.set_column(kept.column_names.index(name), name, values)
+        return kept
+
+    def _count_kept(self) -> None:
+        report = self.report
+        year = None
+        if self.task.table == "ER_PRS_F":
+            year = "year(exe_soi_dtd)"
+        elif self.task.table.startswith("T_MCO"):
+            year = str(report.year)
+        sums = "".join(f", sum({column.lake_name})" for column in self.amounts)
+        for found, count, *euros in self._all(
+            f"select {year or 'null'} as care_year, count(*){sums} from kept "
+            "group by care_year order by care_year nulls last"
+        ):
+            report.kept += count
+            for column, value in zip(self.amounts, euros, strict=True):
+                report.amounts[column.name].kept += Decimal(value or 0)
+            if not year:
+                continue
+            care_year = "none" if found is None else str(found)
+            report.care_years[care_year] = report.care_years.get(care_year, 0) + count
+            into = report.care_amounts.setdefault(care_year, {})
+            for column, value in zip(self.amounts, euros, strict=True):
+                into[column.name] = into.get(column.name, Decimal(0)) + Decimal(value or 0)
+        if "FLX_DIS_DTD" in self.header.positions:
+            for month, count in self._all(
+                "select strftime(flx_dis_dtd, '%Y-%m'), sum(days)::bigint from "
+                "(select flx_dis_dtd, count(*) as days from kept group by all) group by all "
+                "order by 1"
+            ):
+                report.flux_months[month] = report.flux_months.get(month, 0) + count
+        if "FLX_TRT_DTD" in self.header.positions:
+            newest = self._all("select cast(max(flx_trt_dtd) as varchar) from kept")[0][0]
+            if newest and newest > (report.newest_treatment or ""):
+                report.newest_treatment = newest
 
     def _all(self, sql: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self.connection.execute(sql).fetchall()
         return rows
+
+
+def _with_all_columns(tables: list[pa.Table]) -> pa.Table:
+    """Put tables one under the other; a column that one of them leaves out is NULL there."""
+    return pa.concat_tables(tables or [NO_LINES], promote_options="default")
 
 
 def _literal(value: str | None) -> str:
