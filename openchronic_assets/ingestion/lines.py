@@ -54,19 +54,24 @@ class Block:
         return np.frombuffer(self.data, np.uint8)
 
     def irregular(self) -> npt.NDArray[np.bool_]:
-        """Tell each line with a flaw, a quote, a NUL or a lone carriage return, and blank ones."""
+        """Tell each line that is blank or flawed, or holds a NUL or a lone carriage return."""
         if self.flaw or self.data.startswith(BOM):
             return np.ones(len(self), dtype=bool)
         found = self._undecodable.copy()
-        for mark in (b'"', b"\0"):
-            if mark in self.data:
-                self._mark(found, self._bytes == mark[0])
+        found |= self.holding(b"\0")
         returns = self.data.count(b"\r")
         if returns and returns != self.data.count(b"\r\n"):
             followed = np.append(self._bytes[1:], 10) == 10
             self._mark(found, (self._bytes == 13) & ~followed)
         # A blank line begins with its end.
         found |= np.isin(self._bytes[self._starts], (10, 13))
+        return found
+
+    def holding(self, mark: bytes) -> npt.NDArray[np.bool_]:
+        """Tell each line in which a byte stands."""
+        found = np.zeros(len(self), dtype=bool)
+        if mark in self.data:
+            self._mark(found, self._bytes == mark[0])
         return found
 
     def only(self, chosen: npt.NDArray[np.int64]) -> bytes:
@@ -83,6 +88,11 @@ class Block:
             for begin, end in zip(edges[::2], edges[1::2], strict=True)
         )
 
+    def texts(self) -> pa.Array:
+        """Return the lines as Arrow strings over the same bytes, which must be UTF-8."""
+        offsets = pa.py_buffer(np.append(np.int32(0), self.ends))
+        return pa.StringArray.from_buffers(len(self), offsets, pa.py_buffer(self.data))
+
     def batch(self, chosen: npt.NDArray[np.int64] | None = None) -> pa.RecordBatch:
         """Return (line, text, flaw) of all lines or of some.
 
@@ -95,8 +105,7 @@ class Block:
         if bad.any():
             flaws = pa.array(["undecodable_byte" if each else None for each in bad], pa.string())
         if chosen is None and not bad.any():
-            offsets = pa.py_buffer(np.append(np.int32(0), self.ends))
-            text = pa.StringArray.from_buffers(len(self), offsets, pa.py_buffer(self.data))
+            text = self.texts()
         else:
             text = pa.array(
                 [self._line(place).decode("utf-8", errors="replace") for place in places],

@@ -79,7 +79,8 @@ def test_a_line_longer_than_the_limit_is_cut_and_the_next_one_is_read() -> None:
 def test_a_block_tells_the_lines_that_are_not_plain() -> None:
     data = b'1;2\n"1";2\n1;\x002\n\n1;2\r\n1\r;2\n\r\n1;\xff\n' + "1;é\n".encode()
     block = Block(2, data)
-    assert block.irregular().tolist() == [False, True, True, True, False, True, True, True, False]
+    assert block.irregular().tolist() == [False, False, True, True, False, True, True, True, False]
+    assert block.holding(b'"').tolist() == [False, True] + [False] * 7
 
 
 def test_some_lines_of_a_block_keep_their_bytes_and_numbers() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openchronic_assets.contracts import load
-from openchronic_assets.ingestion import lines
+from openchronic_assets.ingestion import lines, parse
 from openchronic_assets.ingestion.lines import Block, sha256_of
 from openchronic_assets.ingestion.parse import ParseTask, parse_file, stamp_of
 from openchronic_assets.ingestion.plain import BLANKS, NO_LINES, PlainReader
@@ -67,7 +67,8 @@ def texts(draw: st.DrawFn, table: str) -> bytes:
             cells = list(mostly_good)
             for place in draw(st.lists(st.integers(0, len(cells) - 1), max_size=3)):
                 cells[place] = draw(CELL)
-            body += ";".join(cells).encode()
+            quote = draw(st.sampled_from(["", "", "", '"']))
+            body += ";".join(f"{quote}{cell}{quote}" for cell in cells).encode()
             if draw(st.integers(0, 5)) == 0:
                 body += draw(st.sampled_from([b";", b";1", b"\xe9"]))
         body += draw(LINE_END)
@@ -140,12 +141,13 @@ def test_plain_lines_take_the_fast_path_and_the_others_do_not() -> None:
     """The rest of this file would pass if nothing ever took the fast path."""
     names = names_of("ER_UCD_F")
     good = [GOOD[load("ER_UCD_F").column(name).type] for name in names]
-    spoilt = {3: '"12"', 5: "1.005", 7: "0x1f", 9: "1;2"}
+    spoilt = {3: '"12', 5: "1.005", 7: "0x1f", 9: "1;2"}
     body = ""
+    fine = {2: '"12.50"', 4: "-.5", 6: " 7 "}
     for number in range(2, 12):
         cells = list(good)
-        if number in spoilt:
-            cells[names.index("UCD_TTF_MNT")] = spoilt[number]
+        place = names.index("UCD_TTF_MNT")
+        cells[place] = (spoilt | fine).get(number, cells[place])
         body += ";".join(cells) + "\n"
     taken: list[int] = []
     left: list[int] = []
@@ -161,6 +163,20 @@ def test_plain_lines_take_the_fast_path_and_the_others_do_not() -> None:
         both(";".join(names), body.encode(), "ER_UCD_F", 1 << 20)
     assert taken == [2, 4, 6, 8, 10, 11]
     assert left == [3, 5, 7, 9]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_with_every_cell_in_quotes_takes_the_fast_path(end: str) -> None:
+    names = names_of("ER_UCD_F")
+    line = ";".join(f'"{GOOD[load("ER_UCD_F").column(name).type]}"' for name in names)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        mock.patch.object(parse._Loader, "_judge", side_effect=AssertionError),
+    ):
+        path = Path(name) / "f.csv"
+        path.write_bytes(f"{';'.join(names)}{end}{(line + end) * 3}".encode())
+        found = outcome(Path(name) / "fast", path, "ER_UCD_F")
+    assert found["report"]["kept"] == 3
 
 
 def test_blanks_are_those_that_the_careful_path_trims() -> None:
