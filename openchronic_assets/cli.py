@@ -430,6 +430,84 @@ def contracts_list(home: HomeOption = None, as_json: JsonOption = False) -> None
         _show(rows)
 
 
+@contracts_app.command("check")
+def contracts_check(
+    file: Annotated[Path, typer.Argument(help="A delivered file.")],
+    table: Annotated[str | None, typer.Option(help="Its table; else the file's name says.")] = None,
+    year: Annotated[int | None, typer.Option(help="Its year; else the file's name says.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the header of a file against the structure of its year."""
+    from openchronic_assets.ingestion.structure import check_file
+
+    found = check_file(file, table, year)
+    if as_json:
+        _print_json(found)
+    else:
+        _show([{"what": name, "found": _joined(value)} for name, value in found.items()])
+    if not found["fits"]:
+        raise typer.Exit(3)
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+@contracts_app.command("diff")
+def contracts_diff(
+    table: Annotated[str, typer.Argument(help="SNDS name: T_MCOaaB.")],
+    before: Annotated[int, typer.Argument(help="A year.")],
+    after: Annotated[int, typer.Argument(help="Another year.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what moved in a table between two years."""
+    from openchronic_assets.contracts import load
+    from openchronic_assets.contracts.compare import between_years
+
+    found = between_years(load(table), before, after)
+    if as_json:
+        _print_json(found.to_json())
+        return
+    rows = [
+        {"column": name, "moved": moved, "doubt": found.doubtful.get(name)}
+        for moved, names in (("appeared", found.appeared), ("disappeared", found.disappeared))
+        for name in names
+    ]
+    _show(rows, f"{found.table}, {before} to {after}")
+    if not rows:
+        out.print(f"{found.table}: the same columns in {before} and {after}")
+
+
+@contracts_app.command("import")
+def contracts_import(
+    folder: Annotated[Path, typer.Argument(help="Checkout of the official schema.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report what a checkout of the official schema says that the contracts do not."""
+    from dataclasses import asdict
+
+    from openchronic_assets.contracts.compare import against_schema
+
+    review = against_schema(folder)
+    if as_json:
+        _print_json(asdict(review))
+        return
+    rows = [
+        {"table": table, "what": what, "columns": ", ".join(names)}
+        for what, found in (
+            ("new in the schema", review.new),
+            ("ended in the schema", review.ended),
+            ("not in the schema", review.gone),
+        )
+        for table, names in found.items()
+    ]
+    _show(rows, f"{review.read} tables read")
+    out.print(f"{len(review.unknown_tables)} tables of the schema are not under contract")
+
+
 @release_app.command("list")
 def release_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List candidates and releases."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from openchronic_assets.contracts import DIRECT_ALIASES, Table
+from openchronic_assets.contracts import DIRECT_ALIASES, Table, load
+from openchronic_assets.errors import OpenChronicError, UsageError
+from openchronic_assets.ingestion.lines import UnreadableFile, read_header
 
 SEPARATORS = (";", ",", "|", "\t")
 # The last year that the sources of the contracts describe (CNAM catalogue of 2021): a later file is
@@ -171,3 +175,47 @@ def _said(columns: tuple[str, ...], one: str, many: str) -> str:
         return "required columns differ"
     shown = ", ".join(columns[:6]) + (f" and {len(columns) - 6} more" if len(columns) > 6 else "")
     return f"{shown} {one if len(columns) == 1 else many}"
+
+
+def check_file(path: Path, table_name: str | None, year: int | None) -> dict[str, Any]:
+    """Hold the header of one file against its contract; what differs, in names of columns.
+
+    Args:
+        path: the file; its name says table and year where the arguments do not.
+        table_name: SNDS name of the table.
+        year: the year; without any, the newest structure that fits.
+
+    Raises:
+        UsageError: there is no such file, or its name says no table.
+        OpenChronicError: the file cannot be read.
+    """
+    from openchronic_assets.ingestion.delivery import recognise
+
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file")
+    recognised = recognise(path.name)
+    if table_name is None and recognised is None:
+        raise UsageError(f"{path.name} does not name a table under contract: give --table")
+    table = load(table_name or (recognised[0] if recognised else ""))
+    asked = year if year is not None else (recognised[2] if recognised else None)
+    try:
+        line = read_header(path)
+    except UnreadableFile as error:
+        raise OpenChronicError(f"{path.name} cannot be read ({error.code})") from None
+    if line is None:
+        raise OpenChronicError(f"{path.name} is empty: ask the provider for it")
+    names = split_header(line, table)[1]
+    against = asked or newest_fitting_year(names, table) or NEWEST_YEAR
+    answer: dict[str, Any] = {"file": path.name, "table": table.name, "year": against}
+    try:
+        header = check(line, table, against, strict=asked is not None)
+    except StructureError as error:
+        return answer | {"fits": False, "reason": error.code, "message": str(error),
+                         "columns": list(error.columns)}  # fmt: skip
+    return answer | {
+        "fits": True,
+        "separator": header.separator,
+        "absent": list(header.absent),
+        "of_other_years": list(header.foreign),
+        "outside_the_contract": list(header.ignored),
+    }
