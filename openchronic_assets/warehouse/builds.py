@@ -330,18 +330,18 @@ def reads_of(model: dict[str, Any], year: int, marks: Marks) -> ReadMark:
     """Return what a model's rows of ``year`` are made from, table by table, as fingerprints.
 
     Args:
-        model: ``kind``, ``look_back``, ``look_ahead``, ``reads_referentials`` and ``tables``, as
-            the manifest keeps them.
+        model: ``reads_referentials`` and ``windows``, as the manifest keeps them.
         year: the year built.
         marks: of ``read_marks``.
     """
-    back, ahead = model["look_back"], model["look_ahead"]
     result: ReadMark = {}
-    for table in model["tables"]:
+    for table, (back, ahead) in model["windows"].items():
         found: list[str] = []
         for care, listed in marks.get(table, {}).items():
-            if care == 0 and table in raw_inputs.snapshots():
+            if table in raw_inputs.snapshots():
                 inside = bool(model["reads_referentials"])
+            elif care == 0:
+                inside = True
             else:
                 inside = (back == "all" or care >= year - back) and (
                     ahead == "all" or care <= year + ahead

@@ -22,6 +22,7 @@ from openchronic_assets.settings import Home
 
 LINES = "er_prs_f"
 STAYS_PREFIX = "t_mco"
+DEATHS = "ki_cci_r"
 
 # Flux year Y runs from February Y to January Y+1 (design: two calendars).
 # The same two rules are in dbt_project/macros/care_year.sql.
@@ -144,9 +145,12 @@ def touched_years(inputs: Inputs) -> dict[str, dict[int, list[str]]]:
         for file in files.values():
             if table in snapshots():
                 years[0].append(file.id)
-            elif file.care:
+            elif file.care or not file.flux:
                 for year, rows in file.care.items():
                     years[int(year)].append(f"{file.id}:{rows}")
+                # Whether a detail has its line depends on all lines of its flux year.
+                for month in file.flux:
+                    years[flux_year(month)].append(f"{file.id}:{month}")
             else:
                 touched: set[int] = set()
                 for month, own in file.flux.items():
@@ -163,15 +167,17 @@ def delivered_years(inputs: Inputs) -> set[int]:
     A care year that only stragglers reach (care of 2016 paid in 2019) is not one of them: nobody
     delivered that year.
     """
-    years: set[int] = set()
-    for file in inputs.get(LINES, {}).values():
-        for month in file.flux:
-            years.add(int(month[:4]) - (month[4:] == "01"))
+    years = {flux_year(m) for file in inputs.get(LINES, {}).values() for m in file.flux}
     for table, files in inputs.items():
         if table.startswith(STAYS_PREFIX):
             for file in files.values():
-                years |= {int(year) for year in file.care}
+                years |= {int(year) for year in file.care if int(year)}
     return years
+
+
+def flux_year(month: str) -> int:
+    """Return the flux year of a flux month written yyyymm: February to January."""
+    return int(month[:4]) - (month[4:] == "01")
 
 
 def fingerprint(marks: Iterable[str]) -> str:
@@ -200,8 +206,11 @@ def _describe(
     if calendar == "snapshot":
         return RawFile(identity, rows)
     if calendar == "care":
+        # A death belongs to its year; what has no year at all is under 0 and touches every year.
+        own = "case when year(ben_dcd_dte) > 1600 then year(ben_dcd_dte) end"
+        expression = own if table == DEATHS else "_table_year"
         counted = fetch(
-            f"select coalesce(_table_year, 0), count(*) from {source} group by 1 order by 1"
+            f"select coalesce({expression}, 0), count(*) from {source} group by 1 order by 1"
         )
         return RawFile(identity, rows, care={str(year): int(n) for year, n in counted})
     year = CARE_YEAR if table == LINES else FLUX_YEAR

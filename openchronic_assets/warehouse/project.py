@@ -26,8 +26,10 @@ _CODE = ("models/**/*.sql", "macros/**/*.sql", "seeds/**/*", "dbt_project.yml")
 class Model:
     """A model that is written to the store.
 
-    ``look_back`` and ``look_ahead`` say which care years around Y its rows of year Y are made
-    from; ``tables`` are the raw tables that it reads, through whatever models.
+    ``look_back`` and ``look_ahead`` are declared: which years around Y of the raw tables and of
+    yearly models its rows of year Y are made from. For a history model they say the same of a
+    reader of year Y: which care years can change what that reader sees. ``windows`` follows: raw
+    table → years back and ahead, through whatever models.
     """
 
     name: str
@@ -37,15 +39,9 @@ class Model:
     look_ahead: Window
     reads_referentials: bool
     unique_key: tuple[str, ...]
-    tables: tuple[str, ...]
+    windows: dict[str, tuple[Window, Window]]
     description: str
     columns: tuple[tuple[str, str], ...]
-
-    def reads(self, built: int, care: int) -> bool:
-        """Say whether the model's rows of year ``built`` may depend on care of year ``care``."""
-        back = self.look_back == "all" or care >= built - int(self.look_back)
-        ahead = self.look_ahead == "all" or care <= built + int(self.look_ahead)
-        return back and ahead
 
     def to_json(self) -> dict[str, Any]:
         """Return what staleness needs, as kept in the manifest."""
@@ -54,7 +50,7 @@ class Model:
             "look_back": self.look_back,
             "look_ahead": self.look_ahead,
             "reads_referentials": self.reads_referentials,
-            "tables": list(self.tables),
+            "windows": {table: list(window) for table, window in self.windows.items()},
         }
 
 
@@ -147,25 +143,43 @@ def _models(manifest: Any) -> dict[str, Model]:
             look_ahead=meta["look_ahead"],
             reads_referentials=bool(meta["reads_referentials"]),
             unique_key=tuple(node.config.unique_key or ()),
-            tables=_raw_tables(manifest, node.unique_id),
+            windows=_windows(manifest, node.unique_id),
             description=node.description,
             columns=tuple((c.name, c.description) for c in node.columns.values()),
         )
     return dict(sorted(found.items()))
 
 
-def _raw_tables(manifest: Any, unique_id: str) -> tuple[str, ...]:
-    seen: set[str] = set()
-    waiting = [unique_id]
-    found: set[str] = set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if current in manifest.sources:
-            found.add(manifest.sources[current].name)
-        elif current in manifest.nodes:
-            # A seed depends on macros only.
-            waiting += getattr(manifest.nodes[current].depends_on, "nodes", [])
-    return tuple(sorted(found))
+def _windows(manifest: Any, unique_id: str) -> dict[str, tuple[Window, Window]]:
+    """Return raw table → (years back, years ahead) of a model, a view, a seed or a source."""
+    if unique_id in manifest.sources:
+        return {manifest.sources[unique_id].name: (0, 0)}
+    node = manifest.nodes[unique_id]
+    materialized = node.config.materialized
+    back, ahead = node.config.meta.get("look_back", 0), node.config.meta.get("look_ahead", 0)
+    found: dict[str, tuple[Window, Window]] = {}
+    # A seed depends on macros only.
+    for parent in getattr(node.depends_on, "nodes", []):
+        # What a history model lets through is its own affair, whoever reads it.
+        shift = (0, 0) if _is_history(manifest, parent) else (back, ahead)
+        for table, (theirs_back, theirs_ahead) in _windows(manifest, parent).items():
+            if materialized == "history":
+                window = (back, ahead)
+            else:
+                window = (_add(theirs_back, shift[0]), _add(theirs_ahead, shift[1]))
+            before = found.get(table, (0, 0))
+            found[table] = (_widest(before[0], window[0]), _widest(before[1], window[1]))
+    return dict(sorted(found.items()))
+
+
+def _is_history(manifest: Any, unique_id: str) -> bool:
+    node = manifest.nodes.get(unique_id)
+    return node is not None and node.config.materialized == "history"
+
+
+def _add(one: Window, other: Window) -> Window:
+    return "all" if one == "all" or other == "all" else one + other
+
+
+def _widest(one: Window, other: Window) -> Window:
+    return "all" if one == "all" or other == "all" else max(one, other)

@@ -34,7 +34,7 @@ from openchronic_assets.warehouse.builds import (
     replace_text,
 )
 from openchronic_assets.warehouse.catalogue import ensure_catalogue
-from openchronic_assets.warehouse.project import Model, parsed, project_dir
+from openchronic_assets.warehouse.project import parsed, project_dir
 from openchronic_assets.warehouse.raw import read_parquet, relation_sql
 
 Event = dict[str, Any]  # {"node": name, "type": "model"|"test"|"seed", "status": …, "seconds": …}
@@ -291,8 +291,16 @@ def invoke(
     # dbt writes compiled code into the manifest it is given.
     manifest = parsed(plan.home, plan.target).deepcopy()
     runner = dbtRunner(manifest=manifest, callbacks=[forward])
-    with quiet_environment(plan.scratch, plan.target, dbt_environment(plan)):
-        return runner.invoke([*arguments, *quiet_arguments(plan.scratch, plan.target)])
+    try:
+        with quiet_environment(plan.scratch, plan.target, dbt_environment(plan)):
+            return runner.invoke([*arguments, *quiet_arguments(plan.scratch, plan.target)])
+    finally:
+        if plan.target == "duckdb":
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+            # The adapter keeps the scratch file open for the life of the process, and DuckDB gives
+            # an open file again to whoever asks for its path, even after it was deleted.
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def failures_of(plan: Plan, outcome: Any) -> list[dict[str, Any]]:
@@ -334,11 +342,3 @@ def safe_error(message: str) -> dict[str, str]:
     if found := _SPARK_CLASS.search(message):
         return {"error": found.group(1)}
     return {"error": "error of the engine, its text is withheld"}
-
-
-def describe(models: Mapping[str, Model]) -> str:
-    """Return one line a model: kind, name, window; for logs and the documentation."""
-    return "\n".join(
-        f"{model.kind:8} {model.name} back {model.look_back} ahead {model.look_ahead}"
-        for model in models.values()
-    )

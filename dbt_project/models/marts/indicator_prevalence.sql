@@ -12,7 +12,7 @@
     materialized='yearly',
     unique_key=['definition', 'ald_num', 'department', 'sex', 'age_group'],
     meta={
-        'kind': 'yearly', 'look_back': 'all', 'look_ahead': 0, 'reads_referentials': true,
+        'kind': 'yearly', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true,
         'population_scope': 'consumers'
     }
 ) }}
