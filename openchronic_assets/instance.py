@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.settings import HOME_VARIABLE, Home
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, DagsterRun
+
+# Set on the runs that a command executes in its own process.
+LAUNCHED_BY = {"launched_by": "cli"}
 
 # Pools of one: one JVM, one build at a time. Without run monitoring a run that is cancelled keeps
 # its slot for ever (dagster-io/dagster#28456).
@@ -42,3 +53,61 @@ def prepare(home: Home) -> Path:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home.dagster
+
+
+@contextlib.contextmanager
+def command_run(home: Home) -> Iterator[None]:
+    """Hold the one place for runs of the command line; the system frees it on any death.
+
+    Raises:
+        OpenChronicError: another command runs the main job on this home.
+    """
+    with _lock(home) as alone:
+        if not alone:
+            raise OpenChronicError(
+                f"another openchronic run is going on in {home.root}: wait for it to end"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _lock(home: Home) -> Iterator[bool]:
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    with (home.dagster / "command.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def end_killed_runs(home: Home, running: DagsterInstance, *, alone: bool = False) -> list[str]:
+    """Record as failed the command runs whose process was killed; return their ids.
+
+    Nothing else would: run monitoring knows the workers of the daemon only, so that such a run
+    would keep its pools and the queue's one place for ever, and every later run would wait.
+
+    Args:
+        home: where the instance is.
+        running: the instance.
+        alone: the caller holds ``command_run``, so that no other command run is alive.
+    """
+    if not alone:
+        with _lock(home) as free:
+            return end_killed_runs(home, running, alone=True) if free else []
+    ended = []
+    for run in unfinished(running, LAUNCHED_BY):
+        running.report_run_failed(run, "the process of this run was killed")
+        running.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        ended.append(run.run_id)
+    return ended
+
+
+def unfinished(running: DagsterInstance, tags: dict[str, str] | None = None) -> list[DagsterRun]:
+    """Return the runs that are queued or going on."""
+    import dagster as dg
+
+    status = dg.DagsterRunStatus
+    states = [status.NOT_STARTED, status.QUEUED, status.STARTING, status.STARTED, status.CANCELING]
+    return list(running.get_runs(dg.RunsFilter(statuses=states, tags=tags or {})))

@@ -29,13 +29,14 @@ def refresh(home: Home, years: list[int]) -> dict[str, Any]:
     from openchronic_assets.definitions import defs
 
     job = defs.resolve_job_def("refresh_years")
-    with dg.DagsterInstance.get() as running:
+    with instance.command_run(home), dg.DagsterInstance.get() as running:
+        instance.end_killed_runs(home, running, alone=True)
         result = job.execute_in_process(
             instance=running,
             raise_on_error=False,
             # The events are in the instance; the terminal shows progress and the outcome.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={RANGE_START: str(years[0]), RANGE_END: str(years[-1]), "launched_by": "cli"},
+            tags={RANGE_START: str(years[0]), RANGE_END: str(years[-1]), **instance.LAUNCHED_BY},
         )
         evaluations = result.get_asset_check_evaluations()
         checks = [

@@ -1,6 +1,7 @@
 """The raw tables as Dagster assets: one multi-asset that brings the lake up to the landing zone."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
@@ -61,7 +62,7 @@ def _check(table: Table) -> dg.AssetCheckSpec:
 )
 def raw_tables(
     context: dg.AssetExecutionContext, pyspark: LazyPySparkResource
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Ingest the complete deliveries of ``landing/`` that the lake does not have yet.
 
     Whatever the years of the run, a delivery is ingested whole: what it holds of other years makes
@@ -108,10 +109,11 @@ def raw_tables(
 
 def _session(pyspark: LazyPySparkResource) -> SparkSession:
     prepare_environment()
-    return pyspark.spark_session
+    session: SparkSession = pyspark.spark_session
+    return session
 
 
-def _metadata(counted: Balance) -> dict[str, object]:
+def _metadata(counted: Balance) -> dict[str, Any]:
     place = home()
     return {
         "dagster/row_count": counted.kept,

@@ -202,9 +202,11 @@ def sweep(home: Home) -> None:
                 keep.add(raw_folder(home, record.id, report))
             if (record.id, report.path) in effective or report.status == "refused":
                 keep_refused.add(quarantine_folder(home, record.id, report))
-    for zone, kept in ((home.raw, keep), (home.quarantine, keep_refused)):
+    for zone in (home.raw, home.quarantine, home.scratch):
         for attempt in zone.glob(f"{ATTEMPT}*"):
-            shutil.rmtree(attempt)
+            # A worker of a killed run may still write there; what it leaves goes the next time.
+            shutil.rmtree(attempt, ignore_errors=True)
+    for zone, kept in ((home.raw, keep), (home.quarantine, keep_refused)):
         for folder in zone.glob("*/*/*"):
             if folder.is_dir() and folder not in kept:
                 shutil.rmtree(folder)

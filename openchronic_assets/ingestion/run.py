@@ -6,6 +6,7 @@ Kill it anywhere and run it again: attempts are swept, and the same files come o
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 import traceback
 from collections.abc import Callable
@@ -155,9 +156,11 @@ def _ingest(
         if record.id == identifier:
             said = f"{delivery.name}: the same bytes are in the lake already"
             return _account("already ingested", record, every, [said])
+    # A name of its own: workers of a killed run may go on writing under theirs for a while.
+    attempt = f"{ATTEMPT}{identifier}-{secrets.token_hex(4)}"
     secret = identity.load_secret(home)
     _same_pseudonyms(delivery, identity.fingerprint(secret), every)
-    reports = _parse(home, delivery, hashes, identifier, secret, session, progress)
+    reports = _parse(home, delivery, hashes, identifier, attempt, secret, session, progress)
     for report in reports:
         _shifted(report)
         if not report.balances:
@@ -165,7 +168,7 @@ def _ingest(
                 f"{report.path} (table {report.table}): rows or euros read are not those kept plus "
                 "those quarantined; nothing was committed. Report it with the file's contract"
             )
-    return _commit(home, delivery, identifier, hashes, secret, reports)
+    return _commit(home, delivery, identifier, attempt, hashes, secret, reports)
 
 
 def _hashes(
@@ -207,6 +210,7 @@ def _parse(
     delivery: Delivery,
     hashes: dict[str, str],
     identifier: str,
+    attempt: str,
     secret: bytes,
     session: Callable[[], SparkSession],
     progress: Progress,
@@ -214,7 +218,6 @@ def _parse(
     reports: list[FileReport] = _not_as_announced(delivery, hashes)
     announced_wrong = {report.path for report in reports}
     tasks = []
-    attempt = f"{ATTEMPT}{identifier}"
     seen: dict[tuple[str, str], str] = {}
     for each in delivery.files:
         if each.source in announced_wrong:
@@ -346,6 +349,7 @@ def _commit(
     home: Home,
     delivery: Delivery,
     identifier: str,
+    attempt: str,
     hashes: dict[str, str],
     secret: bytes,
     reports: list[FileReport],
@@ -366,10 +370,10 @@ def _commit(
     for report in reports:
         mine = (identifier, report.path) in effective
         if mine:
-            _move(home.raw, identifier, report, deliveries.raw_folder(home, identifier, report))
+            _move(home.raw, attempt, deliveries.raw_folder(home, identifier, report))
         if mine or report.status == "refused":
             folder = deliveries.quarantine_folder(home, identifier, report)
-            _move(home.quarantine, identifier, report, folder)
+            _move(home.quarantine, attempt, folder)
     # Where nothing came of it there is no record, so that a repaired copy starts afresh.
     if any(report.status in ("loaded", "refused") for report in reports):
         deliveries.write_record(home, record)
@@ -430,8 +434,8 @@ def _refused_lines(report: FileReport) -> str:
     )
 
 
-def _move(zone: Path, identifier: str, report: FileReport, target: Path) -> None:
-    source = zone / f"{ATTEMPT}{identifier}" / target.relative_to(zone)
+def _move(zone: Path, attempt: str, target: Path) -> None:
+    source = zone / attempt / target.relative_to(zone)
     if not source.is_dir():
         return
     shutil.rmtree(target, ignore_errors=True)

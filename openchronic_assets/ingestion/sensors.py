@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from openchronic_assets.ingestion.landing import landed
+from openchronic_assets.instance import end_killed_runs
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 
@@ -32,6 +33,7 @@ def delivery_sensor(job: Any) -> dg.SensorDefinition:
     def complete_deliveries(
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
+        end_killed_runs(home(), context.instance)
         seen: dict[str, int] = json.loads(context.cursor or "{}")
         every = landed(home())
         new = [each for each in every if each.complete and seen.get(each.name) != each.stamp]

@@ -9,17 +9,10 @@ from typing import Any
 import dagster as dg
 
 from openchronic_assets.ingestion.sensors import RANGE_END, RANGE_START
+from openchronic_assets.instance import end_killed_runs, unfinished
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 from openchronic_assets.warehouse.staleness import stale_years
-
-UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def ranges(years: list[int]) -> list[tuple[int, int]]:
@@ -49,7 +42,8 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
         description="Refreshes the years whose models would read other data today.",
     )
     def stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        if going_on := context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
+        end_killed_runs(home(), context.instance)
+        if going_on := len(unfinished(context.instance)):
             return dg.SkipReason(f"{going_on} runs are queued or going on: asked again after them")
         found = stale_years(home())
         known = set(yearly().get_partition_keys())

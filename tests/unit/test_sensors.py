@@ -11,6 +11,7 @@ import pytest
 from small_deliveries import write
 
 from openchronic_assets.definitions import defs
+from openchronic_assets.instance import command_run, unfinished
 from openchronic_assets.settings import HOME_VARIABLE, Home
 from openchronic_assets.warehouse import sensors
 from openchronic_assets.warehouse.sensors import ranges
@@ -165,6 +166,23 @@ def test_while_a_run_goes_on_no_refresh_is_asked_for(
     job = defs.resolve_job_def("refresh_years")
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     assert isinstance(ask("stale_years", instance), dg.SkipReason)
+
+
+@pytest.mark.parametrize("name", ["complete_deliveries", "stale_years"])
+def test_a_killed_command_does_not_hold_the_queue_for_ever(
+    home: Home, instance: dg.DagsterInstance, name: str
+) -> None:
+    job = defs.resolve_job_def("refresh_years")
+    run = instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, tags={"launched_by": "cli"}
+    )
+    with command_run(home):  # it is alive
+        ask(name, instance)
+        assert len(unfinished(instance)) == 1
+    ask(name, instance)  # it is not
+    assert unfinished(instance) == []
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None and found.status == dg.DagsterRunStatus.FAILURE
 
 
 @pytest.mark.parametrize(
