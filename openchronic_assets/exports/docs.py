@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 
+# What the page needs to place a model; windows and orchestration keys would crowd it.
+_SHOWN_META = ("population_scope", "description_en")
+
 
 def build_docs(home: Home) -> Path:
     """Write dbt's documentation of the project to ``exports/docs/index.html`` and return it.
 
-    Models, columns, tests and their lineage, from the descriptions that live beside the models.
+    Models, columns, types, tests and their lineage, from what is declared beside the models: no
+    database is asked, so the page is the same before the first build and after it.
 
     Raises:
         OpenChronicError: dbt cannot build it.
@@ -26,19 +32,63 @@ def build_docs(home: Home) -> Path:
     (folder / "tmp").mkdir(parents=True)
     arguments = [each for each in quiet_arguments(folder, "duckdb") if each != "--no-write-json"]
     with quiet_environment(folder):
-        outcome = dbtRunner().invoke(
-            ["docs", "generate", "--static", "--empty-catalog", *arguments]
-        )
-    page = folder / "target" / "static_index.html"
-    if not outcome.success or not page.is_file():
+        outcome = dbtRunner().invoke(["docs", "generate", "--empty-catalog", *arguments])
+    target = folder / "target"
+    if not outcome.success or not (target / "index.html").is_file():
         raise OpenChronicError(
             "dbt could not build the documentation: run openchronic run once, then try again"
         )
-    target = home.exports / "docs"
-    target.mkdir(parents=True, exist_ok=True)
-    index = target / "index.html"
-    aside = target / ".index.html"
-    shutil.copyfile(page, aside)
-    aside.replace(index)
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    catalog = json.loads((target / "catalog.json").read_text(encoding="utf-8"))
+    _fill(catalog, manifest)
+    _tidy(manifest)
+    page = (target / "index.html").read_text(encoding="utf-8")
+    for mark, document in (("MANIFEST", manifest), ("CATALOG", catalog)):
+        text = json.dumps(document, ensure_ascii=False).replace("</", "<\\/")
+        page = page.replace(f'"{mark}.JSON INLINE DATA"', text)
     shutil.rmtree(folder, ignore_errors=True)
-    return index
+    return _put(home.exports / "docs" / "index.html", page)
+
+
+def _fill(catalog: dict[str, Any], manifest: dict[str, Any]) -> None:
+    """Give the catalogue the declared types: dbt would ask a database for them."""
+    for kind, nodes in (("nodes", manifest["nodes"]), ("sources", manifest["sources"])):
+        for unique_id, node in nodes.items():
+            if node["resource_type"] not in ("model", "seed", "source"):
+                continue
+            catalog[kind][unique_id] = {
+                "unique_id": unique_id,
+                "metadata": {
+                    "type": node["config"].get("materialized", "parquet"),
+                    "schema": node["schema"],
+                    "name": node["name"],
+                    "database": node["database"],
+                    "comment": None,
+                    "owner": None,
+                },
+                "columns": {
+                    name: {
+                        "type": column.get("data_type") or "",
+                        "index": place,
+                        "name": name,
+                        "comment": None,
+                    }
+                    for place, (name, column) in enumerate(node["columns"].items(), 1)
+                },
+                "stats": {},
+            }
+
+
+def _tidy(manifest: dict[str, Any]) -> None:
+    for node in [*manifest["nodes"].values(), *manifest["sources"].values()]:
+        node["meta"] = {
+            name: value for name, value in (node.get("meta") or {}).items() if name in _SHOWN_META
+        }
+
+
+def _put(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+    return path
