@@ -9,6 +9,7 @@ from openchronic_assets.ingestion.deliveries import behind
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 from openchronic_assets.warehouse.builds import files, read_manifest
+from openchronic_assets.warehouse.rows import rows_of
 
 CANDIDATE = dg.AssetKey(["candidate", "patient_public"])
 RELEASE = dg.AssetKey(["release", "patient_public"])
@@ -54,7 +55,12 @@ def public_patients(context: dg.AssetExecutionContext):  # type: ignore[no-untyp
     current = read_manifest(place)
     if current is None:
         raise dg.Failure(description="no build is published: materialise the marts first")
-    years = [int(year) for year in current["models"]["care_event"]["years"]]
+    # The last year in which anybody was cared for: a year built empty dates nothing.
+    years = [
+        int(year)
+        for year in current["models"]["care_event"]["years"]
+        if rows_of(files(place, "care_event", int(year)))
+    ] or [int(max(context.partition_keys))]
     progress.report("anonymisation", 0, 1)
     try:
         report = prepare_candidate(

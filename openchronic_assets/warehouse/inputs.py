@@ -162,12 +162,17 @@ def touched_years(inputs: Inputs) -> dict[str, dict[int, list[str]]]:
 
 
 def delivered_years(inputs: Inputs) -> set[int]:
-    """Return the years that deliveries are about: flux years of lines, table years of stays.
+    """Return the years that deliveries are about: care paid in its own flux year, stays' years.
 
     A care year that only stragglers reach (care of 2016 paid in 2019) is not one of them: nobody
-    delivered that year.
+    delivered that year. Nor is a flux year that holds stragglers alone, the tail of the last year.
     """
-    years = {flux_year(m) for file in inputs.get(LINES, {}).values() for m in file.flux}
+    years = {
+        flux_year(month)
+        for file in inputs.get(LINES, {}).values()
+        for month, care in file.flux.items()
+        if str(flux_year(month)) in care
+    }
     for table, files in inputs.items():
         if table.startswith(STAYS_PREFIX):
             for file in files.values():

@@ -31,7 +31,9 @@ def stale_years(home: Home) -> dict[int, list[str]]:
             year = int(text)
             built.add(year)
             if entry["code"] != code:
+                # Its windows are those of other models, perhaps of another form: no more is asked.
                 reasons.setdefault(year, set()).add("models changed")
+                continue
             now = reads_of(entry, year, marks)
             for table in sorted(set(now) | set(before)):
                 if now.get(table) != before.get(table):
