@@ -171,6 +171,9 @@ class PlainReader:
         if column.type == "string":
             return text
         if column.type == "integer":
+            if b"." in _bytes(text):
+                # Tools that know only floating numbers write 12.0.
+                text = pc.replace_substring_regex(text, r"\.0*$", "")
             return _number(text, pa.int64(), r"^-?[0-9]{1,18}$")
         if column.type == "decimal":
             if self.comma:

@@ -32,8 +32,8 @@ GOOD = {
 }
 TABLES = ("ER_UCD_F", "IR_BEN_R", "T_MCOaaC", "KI_CCI_R")
 WRITINGS = """
-0 -0 007 -5 +5 5. .5 -.5 - . -. 1-2 0x1f 1e3 1e-7 1_000 12.7 3400935418487.0 1,5 1.005
-10.500000 123456789012345678 9223372036854775807 9223372036854775808 NaN inf nan NULL
+0 -0 007 -5 +5 5. .5 -.5 - . -. 1-2 0x1f 1e3 1e-7 1_000 12.7 3400935418487.0 12.00 .0 1.0.0
+1,5 1.005 10.500000 123456789012345678 9223372036854775807 9223372036854775808 NaN inf nan NULL
 01/03/2019 1/3/2019 29/02/2019 29/02/2020 00/00/0000 01/01/0999 01/01/1600 01/03/20190
 2019-03-01 20190301 01MAR2019 02JAN2019:10:00:00 02jan2019:00:00:00 02JAN2019:24:00:00
 999 02019 12 13 012 201913 201900 xxxxxxxxxxxxxxxxx XXXXXXXXXXXXXXXXD 00000000
@@ -126,7 +126,7 @@ def both(header: str, body: bytes, table: str, block: int) -> tuple[dict[str, An
 
 @pytest.mark.parametrize("trailing", ["", ";"])
 @pytest.mark.parametrize("table", TABLES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_both_paths_agree_on_every_cell_and_every_line(
     table: str, trailing: str, data: st.DataObject
@@ -143,10 +143,11 @@ def test_plain_lines_take_the_fast_path_and_the_others_do_not() -> None:
     good = [GOOD[load("ER_UCD_F").column(name).type] for name in names]
     spoilt = {3: '"12', 5: "1.005", 7: "0x1f", 9: "1;2"}
     body = ""
+    place = names.index("UCD_TTF_MNT")
+    good[names.index("UCD_DLV_NBR")] = "12.0"
     fine = {2: '"12.50"', 4: "-.5", 6: " 7 "}
     for number in range(2, 12):
         cells = list(good)
-        place = names.index("UCD_TTF_MNT")
         cells[place] = (spoilt | fine).get(number, cells[place])
         body += ";".join(cells) + "\n"
     taken: list[int] = []
