@@ -153,9 +153,12 @@ def _show(rows: list[dict[str, Any]], title: str | None = None) -> None:
 
 
 @app.command()
-def version() -> None:
+def version(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Print the version."""
-    out.print(__version__)
+    if as_json:
+        _print_json({"version": __version__})
+    else:
+        out.print(__version__)
 
 
 @app.command()
@@ -166,6 +169,8 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     require_java()
     if as_json:
         _print_json({"java": True, "home": str(find_home(home).root)})
+    else:
+        out.print("Java is there: the main job can run", highlight=False)
 
 
 @app.command()
@@ -271,6 +276,7 @@ def run(
     place = find_home(home)
     wanted = parse_years(years)
     with _drawn(as_json):
+        from openchronic_assets.anonymisation.release import list_releases
         from openchronic_assets.mainjob import refresh
 
         result = refresh(place, wanted)
@@ -279,6 +285,14 @@ def run(
     else:
         passed = sum(each["passed"] for each in result["checks"])
         out.print(f"run {result['run_id']}: {passed} of {len(result['checks'])} checks passed")
+        for each in list_releases(place):
+            if each["state"] == "candidate":
+                out.print(
+                    f"candidate {each['version']} waits for two approvers: openchronic release "
+                    f"publish {each['version']} --approver A --approver B",
+                    highlight=False,
+                    soft_wrap=True,
+                )
 
 
 @app.command("status")
@@ -316,9 +330,9 @@ def show_status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def _release_row(each: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: each.get(name) for name in ("version", "purpose", "rows", "k", "loss", "suppressed")
-    }
+    row = {name: each.get(name) for name in ("version", "purpose", "rows", "k", "suppressed")}
+    loss = each.get("loss")
+    return row | {"loss": None if loss is None else f"{loss:.4f}"}
 
 
 @app.command()
