@@ -610,7 +610,7 @@ def docs(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="demo")],
+    name: Annotated[str, typer.Argument(help="anonymisation, demo or ingestion.")],
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
