@@ -82,7 +82,8 @@ def test_a_detail_takes_person_and_date_from_its_line_and_no_euros(built: Any) -
     found = rows(
         built.home,
         "select event_type, code_system, code, quantity, person_id, care_date, paid_amount "
-        "from care_event where year = 2020 and event_type <> 'claim' order by event_type, code_system desc, code",
+        "from care_event where year = 2020 and event_type <> 'claim' "
+        "order by event_type, code_system desc, code",
     )
     ann, bob = pseudonym("id ann"), pseudonym("id bob")
     cid = pseudonym("id cid")

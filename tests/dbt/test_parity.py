@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,28 @@ import pytest
 from raw_lake import Lake, small_extract
 
 from openchronic_assets import warehouse
+from openchronic_assets.ingestion.spark import session
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs, project, run
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("java")]
+
+
+@pytest.fixture(autouse=True)
+def small_session(java: None) -> Iterator[None]:
+    """Interpret queries instead of compiling each to Java: for a few rows that is the long part."""
+    spark = session()
+    settings = {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+    }
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    yield
+    for name, value in before.items():
+        spark.conf.set(name, str(value))
 
 
 def content(home: Home, model: str) -> tuple[list[tuple[str, str]], Counter[tuple[Any, ...]]]:
@@ -69,6 +88,7 @@ def test_both_engines_build_the_same_rows_a_year_that_lost_them_included(
     assert years == [(2019,)]
 
 
+@pytest.mark.slow  # half a minute a dozen, on a quiet machine
 def test_unit_tests_pass_on_spark(make_lake: Any) -> None:
     lake = make_lake("unit")
     plan = warehouse.plan(lake.home, [2020], target="spark")

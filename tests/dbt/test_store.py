@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from raw_lake import beneficiary, line, small_extract
+from raw_lake import beneficiary, line, small_extract, stay
 
 from openchronic_assets import warehouse
 from openchronic_assets.errors import OpenChronicError, UsageError
@@ -447,6 +447,21 @@ def test_a_change_of_the_models_makes_all_years_stale(
     assert {year: "models changed" in why for year, why in stale.items()} == dict.fromkeys(
         YEARS, True
     )
+
+
+def test_only_years_that_were_delivered_and_not_built_are_asked_for(make_lake: Any) -> None:
+    lake = make_lake("delivered")
+    lake.put(
+        "er_prs_f",
+        "ER_PRS_F_2020",
+        [line("ann", "2020-02-01", "2020-03-01", 1), line("ann", "2016-02-01", "2020-03-01", 2)],
+    )
+    # January belongs to the flux year before; February 2021 brings care of 2020 only.
+    lake.put("er_prs_f", "ER_PRS_F_202101", [line("ann", "2020-12-01", "2021-01-01", 3)])
+    lake.put("er_prs_f", "ER_PRS_F_202102", [line("ann", "2020-12-01", "2021-02-01", 4)])
+    assert warehouse.stale_years(lake.home) == {2020: ["never built"]}
+    lake.put("t_mcoaab", "T_MCO18B", [stay(2018, 1)])
+    assert list(warehouse.stale_years(lake.home)) == [2018, 2020]
 
 
 def test_the_manifest_pins_vintage_and_cut_off(built: Any) -> None:

@@ -1,4 +1,4 @@
-{# Fails when, in a year of the model, any amount is not that of the raw lines, to the cent. #}
+{# Fails when, in a year that this build writes, an amount is not that of the raw lines, to the cent. #}
 {% test same_euros_as_raw(model) %}
 {%- set amounts = {
     'paid_amount': 'prs_pai_mnt',
@@ -32,7 +32,10 @@ select events.year_of_row
 from events
 left join raw_lines on events.year_of_row = raw_lines.year_of_row
 where
-    {%- for ours in amounts %}
-    {{ 'or ' if not loop.first }}events.{{ ours }} <> coalesce(raw_lines.{{ ours }}, 0)
-    {%- endfor %}
+    events.year_of_row in ({{ openchronic.years_written(model) }})
+    and (
+        {%- for ours in amounts %}
+        {{ 'or ' if not loop.first }}events.{{ ours }} <> coalesce(raw_lines.{{ ours }}, 0)
+        {%- endfor %}
+    )
 {% endtest %}

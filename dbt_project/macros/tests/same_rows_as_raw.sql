@@ -1,6 +1,6 @@
 {#
-    Fails when a model has not as many rows as the raw table it is made from, in each year that the
-    model holds. `source_year` is the raw column of the year, `care` for the rule of DCIR, nothing
+    Fails when a model has not as many rows as the raw table it is made from, in each year that this
+    build writes. `source_year` is the raw column of the year, `care` for the rule of DCIR, nothing
     for a table without years.
 #}
 {% test same_rows_as_raw(model, source_table, source_year=none, source_where='1 = 1', mart_where='1 = 1') %}
@@ -32,12 +32,8 @@ full outer join model_rows on raw_rows.year_of_row = model_rows.year_of_row
 where
     coalesce(raw_rows.n, 0) <> coalesce(model_rows.n, 0)
     {%- if source_year %}
-    and (
-        model_rows.year_of_row is not null
-        or raw_rows.year_of_row in (
-            select planned.year from plan.model_file as planned
-            where planned.model = '{{ model.identifier }}'
-        )
+    and coalesce(model_rows.year_of_row, raw_rows.year_of_row) in (
+        {{ openchronic.years_written(model) }}
     )
     {%- endif %}
 {% endtest %}
