@@ -9,10 +9,9 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 
 from openchronic_assets import progress
 from openchronic_assets.errors import OpenChronicError
-from openchronic_assets.ingestion.deliveries import lake_lock
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import Home, home
-from openchronic_assets.warehouse.builds import files, read_manifest
+from openchronic_assets.warehouse.builds import collect, files, read_manifest
 from openchronic_assets.warehouse.project import parsed
 from openchronic_assets.warehouse.rows import rows_of
 from openchronic_assets.warehouse.run import build
@@ -64,12 +63,12 @@ def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
     failure: OpenChronicError | None = None
     summary: dict[str, Any] = {}
     try:
-        # The raw files of this build must not be taken away by an ingestion meanwhile.
-        with lake_lock(place, shared=True):
-            summary = build(place, years, on_event=heard)
+        summary = build(place, years, on_event=heard)
     except OpenChronicError as error:
         failure = error
     if failure is None:
+        for old in collect(place):
+            context.log.info(f"build {old} was superseded for its days of grace: removed")
         # Dagster wants parents before children.
         order = TopologicalSorter(context.assets_def.asset_deps).static_order()
         for key in (key for key in order if key in context.selected_asset_keys):

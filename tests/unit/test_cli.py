@@ -230,7 +230,9 @@ def forbidden(home: Home) -> dict[str, str]:
         "the quarantine": f"select * from read_parquet('{quarantine}')",
         "the raw lake": f"select * from read_parquet('{home.raw}/**/*.parquet')",
         "the records": f"select * from read_json('{home.deliveries}/*.json')",
-        "out of the builds": f"select * from read_parquet('{home.builds}/../quarantine/**/*.parquet')",
+        "out of the builds": (
+            f"select * from read_parquet('{home.builds}/../quarantine/**/*.parquet')"
+        ),
         "another machine": "select * from read_csv('http://127.0.0.1:9/x.csv')",
         "the environment": "select getenv('HOME')",
         "a write in a query": "with x as (insert into patient select * from patient) select 1",
@@ -278,12 +280,19 @@ def test_status_accounts_for_each_table_year_and_calendar(built: Home) -> None:
     models = {m["model"]: m for m in state["models"]}
     assert models["hospital_stay"]["years"] == {"2019": stays[0]["kept"]}
     assert models["patient"]["rows"] > 0
-    assert state["stale"] == {"2020": ["never built"]}
+    assert state["stale"] == {}
     assert [c["version"] for c in state["candidates"]] == [candidate(built)]
     assert state["releases"] == []
     (delivery,) = state["deliveries"]
     assert delivery["generated"] is True
     assert {f["status"] for f in delivery["files"]} <= {"loaded", "duplicate"}
+
+
+def test_status_says_which_years_are_stale_and_why(copy: Home) -> None:
+    copy.pointer.unlink()
+    state = openchronic("status", "--home", copy.root, "--json").json()
+    assert state["stale"] == {"2019": ["never built"]}
+    assert "never built" in openchronic("status", "--home", copy.root).out
 
 
 def test_status_names_the_deliveries_that_wait(copy: Home) -> None:
