@@ -1,0 +1,156 @@
+"""A planted identifier appears in no log, event, error or page: only where deliveries are kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import Backfill, Delivery, Server, openchronic
+
+from openchronic_assets.ingestion import deliveries
+from openchronic_assets.settings import Home
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+
+
+def public_files(home: Home) -> Iterator[Path]:
+    """Return every file of a home, but deliveries as received, quarantine and vault."""
+    kept = (home.landing, home.quarantine, home.vault)
+    for path in sorted(home.root.rglob("*")):
+        if path.is_file() and not any(path.is_relative_to(zone) for zone in kept):
+            yield path
+
+
+def found_in(path: Path, needles: list[str]) -> set[str]:
+    """Return the needles that a file holds, compressed or not, in any case of letters."""
+    data = path.read_bytes()
+    texts = [data]
+    if path.suffix == ".parquet":
+        return in_parquet(path, needles) | in_bytes(texts, needles)
+    if data.startswith(b"SQLite format 3"):
+        texts += sqlite_values(path)
+    return in_bytes(texts, needles)
+
+
+def in_bytes(texts: list[bytes], needles: list[str]) -> set[str]:
+    return {n for n in needles for text in texts if n.lower().encode() in text.lower()}
+
+
+def in_parquet(path: Path, needles: list[str]) -> set[str]:
+    found = set()
+    for column in pq.read_table(path).itercolumns():
+        text = column.cast(pa.string())
+        for needle in needles:
+            if pc.any(pc.match_substring(text, needle, ignore_case=True)).as_py():
+                found.add(needle)
+    return found
+
+
+def sqlite_values(path: Path) -> list[bytes]:
+    """Return what Dagster packs in its databases."""
+    values = []
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        tables = connection.execute("select name from sqlite_master where type = 'table'")
+        for (table,) in tables.fetchall():
+            for row in connection.execute(f'select * from "{table}"'):
+                for value in row:
+                    if isinstance(value, bytes):
+                        try:
+                            values.append(zlib.decompress(value))
+                        except zlib.error:
+                            values.append(value)
+    return values
+
+
+def test_the_search_finds_what_is_there(
+    server: Server, backfill: Backfill, planted: Delivery, tmp_path: Path
+) -> None:
+    """Quarantine keeps the rows as received, and is where the search must succeed."""
+    refused = sorted(server.home.quarantine.rglob("*.parquet"))
+    assert len(refused) > 20
+    found = set().union(*(found_in(path, planted.planted) for path in refused))
+    assert found == {planted.planted[0], planted.planted[1]}
+    hidden = tmp_path / "x.db"
+    with sqlite3.connect(hidden) as connection:
+        connection.execute("create table t (v blob)")
+        connection.execute("insert into t values (?)", [zlib.compress(planted.planted[0].encode())])
+    assert found_in(hidden, planted.planted) == {planted.planted[0]}
+
+
+def test_every_planted_bad_row_is_in_quarantine(
+    server: Server, backfill: Backfill, planted: Delivery
+) -> None:
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select source_file, count(*) from read_parquet(?) where contains(raw, ?) group by 1",
+            [f"{server.home.quarantine}/**/*.parquet", planted.planted[0]],
+        ).fetchall()
+    every = deliveries.records(server.home)
+    (first,) = [record.id for record in every if record.name == "first"]
+    # What a later delivery replaced is gone from the lake with its refused rows.
+    there = {name for delivery, name in deliveries.in_effect(every) if delivery == first}
+    assert len(there & set(planted.bad_lines)) >= len(planted.bad_lines) - 1
+    assert dict(found) == {n: c for n, c in planted.bad_lines.items() if n in there}
+
+
+def test_no_file_of_the_home_holds_an_identifier(
+    server: Server, backfill: Backfill, planted: Delivery
+) -> None:
+    searched = list(public_files(server.home))
+    suffixes = {path.suffix for path in searched}
+    assert {".parquet", ".db", ".json", ".duckdb", ".csv", ".err", ".out"} <= suffixes
+    leaks = {
+        path.relative_to(server.home.root).as_posix(): sorted(found)
+        for path in searched
+        if (found := found_in(path, planted.planted))
+    }
+    assert leaks == {}
+
+
+def test_no_page_or_answer_of_the_webserver_holds_an_identifier(
+    server: Server, backfill: Backfill, planted: Delivery
+) -> None:
+    runs = server.runs()
+    assert runs
+    said = [json.dumps(server.events(run["runId"])) for run in runs]
+    said.append(json.dumps(server.ask(ASSETS)))
+    said.append(server.log.read_text(errors="replace"))
+    for run in runs:
+        said.append(json.dumps(server.ask(LOGS, key=[run["runId"], "compute_logs"])))
+        for page in ("", f"/runs/{run['runId']}", "/assets", "/overview"):
+            with urllib.request.urlopen(f"{server.url}{page}", timeout=60) as response:
+                said.append(response.read().decode())
+    assert sum(map(len, said)) > 100_000
+    assert in_bytes([text.encode() for text in said], planted.planted) == set()
+
+
+ASSETS = """{ assetNodes {
+  assetKey { path } description
+  assetMaterializations(limit: 20) { metadataEntries {
+    label
+    ... on TextMetadataEntry { text }
+    ... on JsonMetadataEntry { jsonString }
+    ... on PathMetadataEntry { path } } } } }"""
+LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
+
+
+def test_no_command_says_an_identifier(planted: Delivery, tmp_path: Path) -> None:
+    place = ("--home", str(tmp_path / "home"))
+    commands = [("ingest", str(planted.folder)), ("ingest", str(planted.folder), "--json"),
+                ("status",), ("status", "--json")]  # fmt: skip
+    said = [openchronic(*command, *place) for command in commands]
+    assert [each.returncode for each in said] == [0, 0, 0, 0]
+    assert "quarantine" in said[0].stderr and "first_refused" in said[1].stdout
+    texts = [text.encode() for each in said for text in (each.stdout, each.stderr)]
+    assert in_bytes(texts, planted.planted) == set()
+    leaks = [p for p in public_files(Home(tmp_path / "home")) if found_in(p, planted.planted)]
+    assert leaks == []

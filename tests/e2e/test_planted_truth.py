@@ -1,0 +1,197 @@
+"""The marts of a generated extract are its planted truth, person by person and cent by cent."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import YEARS, Backfill, Delivery, Server, read_text
+
+from openchronic_assets.ingestion import identity
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+
+Row = tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def marts(server: Server, backfill: Backfill) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The models of the backfill's build, whatever was built since: builds are immutable."""
+    with duckdb.connect() as connection:
+        for name, entry in backfill.manifest["models"].items():
+            if entry["kind"] == "yearly":
+                names = [file for year in map(str, YEARS) for file in entry["years"][year]]
+            else:
+                names = entry["files"]
+            paths = ", ".join(f"'{server.home.lake / name}'" for name in names)
+            connection.execute(
+                f"create view {name} as from read_parquet([{paths}], hive_partitioning = false)"
+            )
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def person_ids(server: Server, planted: Delivery) -> dict[str, str]:
+    """The pseudonym that each planted person must have: HMAC of the normalised identity."""
+    secret = identity.load_secret(server.home)
+    found = {}
+    for each in planted.persons:
+        key = each["ben_idt_ano"].strip().upper()
+        found[each["index"]] = identity.pseudonym(secret, "person_ano", key)
+    return found
+
+
+@pytest.fixture(scope="module")
+def fictitious(planted: Delivery) -> set[str]:
+    return {each["index"] for each in planted.persons if each["fictitious"] == "1"}
+
+
+def test_every_person_is_known_and_nobody_fictitious(
+    marts: duckdb.DuckDBPyConnection,
+    planted: Delivery,
+    person_ids: dict[str, str],
+    fictitious: set[str],
+) -> None:
+    expected = {
+        (person_ids[p["index"]], p["sex"], int(p["birth_date"][:4]), p["department"])
+        for p in planted.persons
+        if p["index"] not in fictitious
+    }
+    found = marts.execute("select person_id, sex, birth_year, department from person").fetchall()
+    assert len(fictitious) > 0
+    assert len(found) == len(expected)
+    assert set(found) == expected
+
+
+def test_ald_episodes_are_those_that_were_planted(
+    marts: duckdb.DuckDBPyConnection,
+    planted: Delivery,
+    person_ids: dict[str, str],
+    fictitious: set[str],
+) -> None:
+    expected = Counter(
+        (person_ids[e["index"]], int(e["ald_num"]), e["start_date"], e["end_date"])
+        for e in planted.episodes
+        if e["index"] not in fictitious
+    )
+    found = Counter(
+        (person, number, str(start), str(end or ""))
+        for person, number, start, end in marts.execute(
+            "select person_id, ald_num, start_date, end_date from ald_episode"
+        ).fetchall()
+    )
+    assert sum(expected.values()) > 50
+    assert found == expected
+
+
+def test_prevalence_by_ald_department_sex_and_year_is_the_planted_one(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery
+) -> None:
+    """The rule of the truth: alive, and an episode in force, at least one day of the year."""
+    held = marts.execute(
+        "select ald_num, department, sex, person_id, start_date, end_date, death_date "
+        "from ald_episode join person using (person_id)"
+    ).fetchall()
+    found: Counter[Row] = Counter()
+    for year in range(YEARS[0], YEARS[1] + 1):
+        first, last = datetime.date(year, 1, 1), datetime.date(year, 12, 31)
+        cells = {
+            (number, department, int(sex), person)
+            for number, department, sex, person, start, end, death in held
+            if start <= last and (end is None or end >= first) and (death is None or death >= first)
+        }
+        found.update((*cell[:3], year) for cell in cells)
+    expected = {
+        (cell["ald_num"], cell["department"], cell["sex"], cell["year"]): cell["persons"]
+        for cell in planted.truth["prevalence"]
+    }
+    assert len(expected) > 50
+    assert dict(found) == expected
+
+
+def test_the_indicator_counts_the_planted_holders_among_consumers(
+    marts: duckdb.DuckDBPyConnection,
+    planted: Delivery,
+    person_ids: dict[str, str],
+    fictitious: set[str],
+) -> None:
+    consumers = set(marts.execute("select year, person_id from int_consumer").fetchall())
+    people = {p["index"]: p for p in planted.persons}
+    cells: set[Row] = set()
+    for each in planted.episodes:
+        if each["index"] in fictitious:
+            continue
+        person = people[each["index"]]
+        for year in range(YEARS[0], YEARS[1] + 1):
+            in_force = each["start_date"] <= f"{year}-12-31" and (
+                not each["end_date"] or each["end_date"] >= f"{year}-01-01"
+            )
+            if in_force and (year, person_ids[each["index"]]) in consumers:
+                cells.add((int(each["ald_num"]), person["department"], person["sex"], year,
+                           each["index"]))  # fmt: skip
+    expected = Counter(cell[:4] for cell in cells)
+    found = {
+        row[:4]: row[4]
+        for row in marts.execute(
+            """
+            select ald_num, department, sex, year, cast(sum(numerator) as bigint)
+            from indicator_prevalence
+            where definition = 'period' and ald_num between 1 and 32
+            group by all having sum(numerator) > 0
+            """
+        ).fetchall()
+    }
+    assert len(expected) > 50
+    assert found == dict(expected)
+
+
+def test_stays_by_year_are_the_planted_ones(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery
+) -> None:
+    found = marts.execute("select year, count(*) from hospital_stay group by 1").fetchall()
+    assert {str(year): count for year, count in found} == planted.truth["stays_by_year"]
+
+
+def test_euros_by_care_year_are_those_of_the_delivered_text_to_the_cent(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery
+) -> None:
+    columns = ("PRS_PAI_MNT", "BSE_REM_BSE", "BSE_REM_MNT", "CPL_REM_BSE", "CPL_REM_MNT")
+    expected: dict[int, list[Decimal]] = {}
+    everything = [Decimal(0)] * len(columns)
+    for name, known in planted.truth["files"].items():
+        if known["table"] != "ER_PRS_F":
+            continue
+        lines = read_lines(planted, name)
+        header = lines[0].split(";")
+        # Bad rows follow the good ones within a block of persons; the small extract is one block.
+        for line in lines[1 : known["rows"] + 1]:
+            cells = dict(zip(header, line.split(";"), strict=True))
+            euros = [Decimal(cells[column] or 0) for column in columns]
+            care = int(cells["EXE_SOI_DTD"][-4:] or 0)
+            everything = [a + b for a, b in zip(everything, euros, strict=True)]
+            into = expected.setdefault(care, [Decimal(0)] * len(columns))
+            expected[care] = [a + b for a, b in zip(into, euros, strict=True)]
+    # The reading above is the truth's own: its totals say so.
+    total = planted.truth["tables"]["ER_PRS_F"]["amounts"]
+    assert everything == [Decimal(total[column]) for column in columns]
+    found = {
+        year: list(euros)
+        for year, *euros in marts.execute(
+            """
+            select year, sum(paid_amount), sum(base_amount), sum(reimbursed_amount),
+                sum(complement_base_amount), sum(complement_reimbursed_amount)
+            from care_event group by 1
+            """
+        ).fetchall()
+    }
+    assert found == {year: expected[year] for year in YEARS}
+
+
+def read_lines(planted: Delivery, name: str) -> list[str]:
+    """Return the lines of a file, undecodable bytes of planted rows replaced."""
+    return read_text(planted.folder / name, errors="replace").splitlines()
