@@ -265,6 +265,9 @@ def _warn_columns(report: Any) -> None:
 @app.command()
 def run(
     years: Annotated[str, typer.Option(help="Care years to refresh, A-B.")],
+    target: Annotated[
+        str | None, typer.Option(help="duckdb or spark; else OPENCHRONIC_TARGET, else duckdb.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -275,6 +278,10 @@ def run(
     require_java()
     place = find_home(home)
     wanted = parse_years(years)
+    if target is not None:
+        if target not in ("duckdb", "spark"):
+            raise UsageError(f"--target is duckdb or spark, not {target}")
+        os.environ["OPENCHRONIC_TARGET"] = target
     with _drawn(as_json):
         from openchronic_assets.anonymisation.release import list_releases
         from openchronic_assets.mainjob import refresh

@@ -1,5 +1,6 @@
 """The dbt models as Dagster assets, and their tests as asset checks."""
 
+import os
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -8,13 +9,15 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from openchronic_assets import progress
-from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import Home, home
 from openchronic_assets.warehouse.builds import collect, files, read_manifest
 from openchronic_assets.warehouse.project import parsed
 from openchronic_assets.warehouse.rows import rows_of
 from openchronic_assets.warehouse.run import build
+
+TARGET_VARIABLE = "OPENCHRONIC_TARGET"
 
 
 class Translator(DagsterDbtTranslator):
@@ -63,7 +66,7 @@ def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
     failure: OpenChronicError | None = None
     summary: dict[str, Any] = {}
     try:
-        summary = build(place, years, on_event=heard)
+        summary = build(place, years, target=target(), on_event=heard)
     except OpenChronicError as error:
         failure = error
     if failure is None:
@@ -84,6 +87,18 @@ def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
             )
     if failure is not None:
         raise dg.Failure(description=str(failure), allow_retries=False)
+
+
+def target() -> str:
+    """Return the engine of the models: ``OPENCHRONIC_TARGET``, ``duckdb`` without it.
+
+    Raises:
+        UsageError: it names no engine.
+    """
+    chosen = os.environ.get(TARGET_VARIABLE, "duckdb")
+    if chosen not in ("duckdb", "spark"):
+        raise UsageError(f"{TARGET_VARIABLE} is duckdb or spark, not {chosen}")
+    return chosen
 
 
 def _metadata(place: Home, key: dg.AssetKey, summary: dict[str, Any]) -> dict[str, Any]:
