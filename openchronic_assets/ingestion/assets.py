@@ -12,7 +12,7 @@ from openchronic_assets.contracts import Table, load, tables
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.ingestion.balance import Balance, balance
-from openchronic_assets.ingestion.landing import landed
+from openchronic_assets.ingestion.landing import is_in_lake, landed
 from openchronic_assets.ingestion.report import decimal_text
 from openchronic_assets.ingestion.run import ingest
 from openchronic_assets.ingestion.spark import prepare_environment
@@ -74,6 +74,9 @@ def raw_tables(
     for each in landed(place):
         if not each.complete:
             context.log.info(f"{each.name}: waits for its _SUCCESS marker")
+            continue
+        if is_in_lake(place, each.folder):
+            context.log.info(f"{each.name}: in the lake, unchanged")
             continue
         try:
             result = ingest(

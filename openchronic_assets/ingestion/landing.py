@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +46,43 @@ def landed(home: Home) -> list[Landed]:
             complete = marker.is_file()
             found.append(Landed(folder, complete, marker.stat().st_mtime_ns if complete else 0))
     return found
+
+
+# A memory, not a record: lost, each delivery is hashed once more and found to be in the lake.
+_MEMORY = "landed.json"
+
+
+def stamp_of_folder(folder: Path) -> str:
+    """Return a mark of a delivery's files, by name, size and time: asked instead of their bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\t{stat.st_size}\t{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def remember(home: Home, folder: Path, stamp: str, delivery: str) -> None:
+    """Note that a landed folder, with files of this stamp, is a delivery of the lake."""
+    if folder.parent != home.landing:
+        return
+    known = _remembered(home)
+    known[folder.name] = [stamp, delivery]
+    aside = home.scratch / f".{_MEMORY}.{os.getpid()}"
+    aside.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
+    aside.replace(home.scratch / _MEMORY)
+
+
+def is_in_lake(home: Home, folder: Path) -> bool:
+    """Whether a landed folder is on record and none of its files has changed since."""
+    stamp, delivery = _remembered(home).get(folder.name, ["", ""])
+    return (home.deliveries / f"{delivery}.json").is_file() and stamp == stamp_of_folder(folder)
+
+
+def _remembered(home: Home) -> dict[str, list[str]]:
+    try:
+        known: dict[str, list[str]] = json.loads((home.scratch / _MEMORY).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known

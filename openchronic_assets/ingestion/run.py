@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError, Refused
-from openchronic_assets.ingestion import deliveries, identity, lines, spark
+from openchronic_assets.ingestion import deliveries, identity, landing, lines, spark
 from openchronic_assets.ingestion.deliveries import ATTEMPT, Record
 from openchronic_assets.ingestion.delivery import (
     DeliveredFile,
@@ -131,10 +131,13 @@ def ingest(
     """
     home.create()
     delivery = scan(folder.resolve(), year)
+    stamp = landing.stamp_of_folder(delivery.folder)
     with deliveries.lake_lock(home):
         deliveries.sweep(home)
         result = _ingest(home, delivery, session, progress or (lambda step, done, total: None))
         deliveries.sweep(home)
+        if result.delivery and (home.deliveries / f"{result.delivery}.json").is_file():
+            landing.remember(home, delivery.folder, stamp, result.delivery)
     return result
 
 

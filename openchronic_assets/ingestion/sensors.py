@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from openchronic_assets.ingestion.landing import landed
+from openchronic_assets.ingestion.landing import is_in_lake, landed
 from openchronic_assets.instance import end_killed_runs
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
@@ -36,7 +36,13 @@ def delivery_sensor(job: Any) -> dg.SensorDefinition:
         end_killed_runs(home(), context.instance)
         seen: dict[str, int] = json.loads(context.cursor or "{}")
         every = landed(home())
-        new = [each for each in every if each.complete and seen.get(each.name) != each.stamp]
+        new = [
+            each
+            for each in every
+            if each.complete
+            and seen.get(each.name) != each.stamp
+            and not is_in_lake(home(), each.folder)
+        ]
         waiting = [each.name for each in every if not each.complete]
         if not new:
             return dg.SkipReason(
