@@ -301,7 +301,7 @@ def server(
 
         def loaded() -> bool:
             if child.poll() is not None:
-                pytest.skip(f"the webserver ended at once: {log.read_text()[-600:]}")
+                pytest.fail(f"the webserver ended at once: {log.read_text()[-600:]}")
             try:
                 found = running.ask(REPOSITORIES)
             except (urllib.error.URLError, ConnectionError, TimeoutError):
@@ -311,7 +311,7 @@ def server(
         try:
             wait_for("the webserver", loaded, 240)
         except AssertionError:
-            pytest.skip(f"the webserver did not start: {log.read_text()[-600:]}")
+            pytest.fail(f"the webserver did not start: {log.read_text()[-600:]}")
         yield running
 
 
