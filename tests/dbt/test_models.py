@@ -176,6 +176,7 @@ def test_fictitious_people_are_nobody_and_keep_their_euros(built: Any) -> None:
     ) == [(None, 25)]
 
 
+@pytest.mark.slow
 def test_stale_years_rebuilt_equal_everything_rebuilt(make_lake: Any) -> None:
     """After each delivery of a sequence, the stale years are enough."""
     lake = make_lake("steps")

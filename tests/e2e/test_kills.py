@@ -165,6 +165,7 @@ def test_an_ingestion_killed_and_run_again_gives_the_same_lake(
     assert not list(home.scratch.glob(".attempt-*"))
 
 
+@pytest.mark.slow
 def test_workers_that_outlive_their_driver_do_no_harm(
     home: Home, folder: Path, undisturbed: Home
 ) -> None:

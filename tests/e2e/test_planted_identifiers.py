@@ -143,6 +143,7 @@ ASSETS = """{ assetNodes {
 LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
 
 
+@pytest.mark.slow
 def test_no_command_says_an_identifier(planted: Delivery, tmp_path: Path) -> None:
     place = ("--home", str(tmp_path / "home"))
     commands = [("ingest", str(planted.folder)), ("ingest", str(planted.folder), "--json"),
