@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -212,13 +211,11 @@ def test_incidence_exists_in_each_year(france: tuple[Path, dict[str, Any]]) -> N
         assert 0.015 < starts.count(str(year)) / 6000 < 0.045
 
 
-def test_each_ald_code_is_resolved_as_the_figures_say() -> None:
-    folder = os.environ.get("OPENCHRONIC_CONFORMANCE_DATA")
-    if not folder:
-        pytest.skip("conformance data not present")
+@pytest.mark.conformance
+def test_each_ald_code_is_resolved_as_the_figures_say(conformance_data: Path) -> None:
     listed = {
         row["CIM_COD"]: int(row["ALD_030_COD"])
-        for row in table(Path(folder) / "nomenclatures" / "IR_CIM_V.csv")
+        for row in table(conformance_data / "nomenclatures" / "IR_CIM_V.csv")
         if row["ALD_030_COD"]
     }
     for row in figures.rows("ald_codes.csv"):
