@@ -1,0 +1,1 @@
+"""The commands of ``openchronic``, one module a subject; ``cli`` lists them."""

@@ -1,0 +1,113 @@
+"""Commands about this machine and the product itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openchronic_assets import __version__
+from openchronic_assets.console import HomeOption, JsonOption, drawn, err, out, print_json, show
+from openchronic_assets.errors import Refused
+from openchronic_assets.settings import home as find_home
+
+app = typer.Typer()
+
+
+@app.command()
+def version(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Print the version."""
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        out.print(__version__)
+
+
+@app.command()
+def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say whether this machine has what the main job needs."""
+    from openchronic_assets.ingestion.spark import require_java
+
+    require_java()
+    if as_json:
+        print_json({"java": True, "home": str(find_home(home).root)})
+    else:
+        out.print("Java is there: the main job can run", highlight=False)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
+    home: HomeOption = None,
+) -> None:
+    """Open Dagster's webserver and daemon on this home, on this machine only."""
+    from openchronic_assets import instance
+
+    place = find_home(home)
+    instance.prepare(place)
+    workspace = Path(__file__).resolve().parents[2] / "workspace.yaml"
+    target = (
+        ["-w", str(workspace)] if workspace.is_file() else ["-m", "openchronic_assets.definitions"]
+    )
+    err.print(f"Dagster on http://127.0.0.1:{port} (stop with Ctrl-C)", highlight=False)
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    os.execv(dagster, [dagster, "dev", *target, "-h", "127.0.0.1", "-p", str(port)])
+
+
+@app.command()
+def docs(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page.")] = True,
+) -> None:
+    """Build the documentation of the tables, one page that needs no internet."""
+    from openchronic_assets.exports.docs import build_docs
+
+    page = build_docs(find_home(home))
+    if as_json:
+        print_json({"page": str(page)})
+        return
+    out.print(f"documentation: {page}", highlight=False, soft_wrap=True)
+    if open_page:
+        typer.launch(page.as_uri())
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="What to measure; a wrong name lists them.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a part of the product on this machine."""
+    from openchronic_assets.bench import run_bench
+
+    with drawn(as_json):
+        result = run_bench(name)
+    if as_json:
+        print_json(result)
+    else:
+        show(result["cases"], f"bench {result['name']}")
+    if not result["holds"]:
+        raise Refused(f"bench {name}: a case is beyond its bar")
+
+
+@app.command()
+def demo(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Run the main job on a generated extract, from the landing zone to a published release."""
+    from openchronic_assets.ingestion.spark import require_java
+
+    require_java()
+    with drawn(as_json):
+        from openchronic_assets.demo import run_demo
+
+        summary = run_demo(find_home(home))
+    if as_json:
+        print_json(summary)
+        return
+    from openchronic_assets.demo import lines_of
+
+    for line in lines_of(summary):
+        out.print(line, highlight=False, soft_wrap=True)

@@ -1,0 +1,49 @@
+"""Commands of candidates and releases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from openchronic_assets.console import HomeOption, JsonOption, out, print_json, show
+from openchronic_assets.settings import home as find_home
+
+app = typer.Typer(no_args_is_help=True, help="Candidates and releases.")
+
+
+def release_row(each: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate or release as a row to show."""
+    row = {name: each.get(name) for name in ("version", "purpose", "rows", "k", "suppressed")}
+    loss = each.get("loss")
+    return row | {"loss": None if loss is None else f"{loss:.4f}"}
+
+
+@app.command("list")
+def release_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List candidates and releases."""
+    from openchronic_assets.anonymisation.release import list_releases
+
+    found = list_releases(find_home(home))
+    if as_json:
+        print_json({"releases": found})
+    else:
+        show([{"state": each["state"], **release_row(each)} for each in found])
+
+
+@app.command("publish")
+def release_publish(
+    version_name: Annotated[str, typer.Argument(metavar="VERSION")],
+    approver: Annotated[list[str], typer.Option(help="Give it twice: two different people.")],
+    purpose: Annotated[str | None, typer.Option(help="Written in the report.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move a candidate that two people approve to the public releases."""
+    from openchronic_assets.publish import publish_release
+
+    report = publish_release(find_home(home), version_name, approver, purpose)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"release {report['version']} published, purpose: {report['purpose']}")
