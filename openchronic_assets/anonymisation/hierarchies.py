@@ -1,14 +1,16 @@
 """Generalisation hierarchies: how the values of one attribute become coarser, level by level.
 
-A hierarchy is a CSV file with a header that names its levels; each line holds one leaf and its
-ancestors up to ``*`` (``leaf,level1,...,*``). A hierarchy is accepted only when it is a proper
-tree of constant height whose values are never ambiguous, because local recoding publishes values
-of several levels side by side: two levels that share a text could not be told apart.
+A hierarchy is a CSV file: each line holds one leaf and its ancestors up to ``*``
+(``leaf;level1;...;*``, as ARX writes it), with or without a header. It is accepted only when it is
+a proper tree of constant height whose values are never ambiguous, because local recoding publishes
+values of several levels side by side: a text may stand on two levels only if it covers the same
+leaves on both. The empty leaf stands for a missing value.
 """
 
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from openchronic_assets.anonymisation.texts import read_lines
 from openchronic_assets.errors import OpenChronicError
 
 if TYPE_CHECKING:
@@ -52,35 +55,46 @@ class Hierarchy:
         if not self.rows:
             raise HierarchyError(f"hierarchy {self.name}: no leaf; add one line for each value")
         height = len(self.level_names)
-        level_of: dict[str, int] = {}
         parent_of: dict[tuple[int, str], str] = {}
         leaves: set[str] = set()
-        for number, row in enumerate(self.rows, start=2):
-            where = f"hierarchy {self.name}, line {number}"
+        under: dict[tuple[int, str], int] = {}
+        for number, row in enumerate(self.rows, start=1):
+            where = f"hierarchy {self.name}, leaf {number}"
             if len(row) != height:
                 raise HierarchyError(
-                    f"{where}: {len(row)} values where the header names {height} levels; "
+                    f"{where}: {len(row)} values where there are {height} levels; "
                     "give every leaf the same height"
                 )
-            if any(not value or value != value.strip() for value in row):
-                raise HierarchyError(f"{where}: a value is empty or padded with blanks")
-            if row[-1] != ROOT:
+            if not all(row[1:]) or any(value != value.strip() for value in row):
+                raise HierarchyError(
+                    f"{where}: a value is empty or padded with blanks (only a leaf may be empty: "
+                    "it stands for a missing value)"
+                )
+            if set(row[-1]) != {ROOT} or row[-1] != self.rows[0][-1]:
                 raise HierarchyError(f"{where}: the last value must be '{ROOT}'")
             if row[0] in leaves:
                 raise HierarchyError(f"{where}: leaf '{row[0]}' appears twice")
             leaves.add(row[0])
             for level, value in enumerate(row):
-                if level_of.setdefault(value, level) != level:
-                    raise HierarchyError(
-                        f"{where}: '{value}' is a value of level {level_of[value]} and of level "
-                        f"{level}; name them differently, published levels may be mixed"
-                    )
+                under[level, value] = under.get((level, value), 0) + 1
                 if level + 1 < height:
                     parent = parent_of.setdefault((level, value), row[level + 1])
                     if parent != row[level + 1]:
                         raise HierarchyError(
                             f"{where}: '{value}' has two parents, '{parent}' and '{row[level + 1]}'"
                         )
+        level_of: dict[str, int] = {}
+        for (level, value), count in sorted(under.items()):
+            below = level_of.setdefault(value, level)
+            level_of[value] = level
+            # The same text on the next level, over the same leaves: its only parent is itself.
+            same = level == below + 1 and parent_of[below, value] == value
+            if level != below and not (same and under[below, value] == count):
+                raise HierarchyError(
+                    f"hierarchy {self.name}: '{value}' is a value of level {below} and of level "
+                    f"{level} for other leaves; name them differently, published levels may be "
+                    "mixed"
+                )
 
     @property
     def height(self) -> int:
@@ -134,7 +148,7 @@ class Hierarchy:
     def encode(
         self, values: Sequence[str | None], counts: Sequence[int] | None = None
     ) -> NDArray[np.int64]:
-        """Turn values into leaf codes.
+        """Turn values into leaf codes; a missing value (NULL or empty) is the empty leaf.
 
         Args:
             values: values of the column, each a leaf.
@@ -145,43 +159,57 @@ class Hierarchy:
                 them: they come from a column about persons.
         """
         index = {leaf: code for code, leaf in enumerate(self.leaves)}
-        codes = np.array(
-            [index.get(value, -1) if value is not None else -1 for value in values], dtype=np.int64
-        )
-        missing = codes < 0
-        if missing.any():
+        codes = np.array([index.get(value or "", -1) for value in values], dtype=np.int64)
+        absent = codes < 0
+        if absent.any():
             weights = np.ones(len(codes), dtype=np.int64) if counts is None else np.asarray(counts)
-            empty = sum(1 for value in values if value is None)
+            unknown = [value for value, is_absent in zip(values, absent, strict=True) if is_absent]
+            message = (
+                f"column {self.name}: {int(weights[absent].sum())} records hold {len(unknown)} "
+                "values that are not leaves of the hierarchy"
+            )
+            if not all(unknown):
+                message += " (one of them is NULL: a missing value needs a line with an empty leaf)"
+            folded = {_fold(leaf) for leaf in self.leaves}
+            close = sum(1 for value in unknown if value and _fold(value) in folded)
+            if close:
+                message += f" ({close} differ from a leaf only by case, accents or blanks)"
             raise HierarchyError(
-                f"column {self.name}: {int(weights[missing].sum())} records hold "
-                f"{int(missing.sum())} values that are not leaves of the hierarchy"
-                f"{' (one of them is NULL)' if empty else ''}; "
-                "complete the hierarchy or map these values before recoding"
+                f"{message}; complete the hierarchy or map these values before recoding"
             )
         return codes
 
 
+def _fold(value: str) -> str:
+    """Return a text without case, accents, blanks and leading zeros, for messages only."""
+    letters = unicodedata.normalize("NFKD", value.casefold())
+    kept = "".join(c for c in letters if not unicodedata.combining(c) and not c.isspace())
+    return kept.lstrip("0")
+
+
 def read_hierarchy(path: Path, name: str | None = None) -> Hierarchy:
-    """Read a hierarchy from a CSV file with a header line.
+    """Read a hierarchy from a CSV file.
 
     Args:
-        path: UTF-8 file, separator ``,``.
+        path: text file; separator (``;``, ``,`` or tab) and encoding are sniffed. The first line
+            is a header where it does not end with ``*``; without one, levels are numbered.
         name: attribute; the file's stem when not given.
 
     Raises:
         HierarchyError: the file is missing, unreadable or not a proper tree.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = [tuple(line) for line in csv.reader(file) if line]
+        lines = [tuple(line) for line in read_lines(path) if any(line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise HierarchyError(
             f"hierarchy {path.name} cannot be read ({type(error).__name__}); "
-            "give a UTF-8 CSV file: leaf,level1,...,*"
+            "give a CSV file: leaf;level1;...;*"
         ) from error
     if not lines:
-        raise HierarchyError(f"hierarchy {path.name} is empty; give a header and one line a leaf")
-    return Hierarchy(name or path.stem, lines[0], tuple(lines[1:]))
+        raise HierarchyError(f"hierarchy {path.name} is empty; give one line a leaf")
+    titled = len(lines) > 1 and set(lines[0][-1]) != {ROOT}
+    titles = lines[0] if titled else tuple(str(level) for level in range(len(lines[0])))
+    return Hierarchy(name or path.stem, titles, tuple(lines[1:] if titled else lines))
 
 
 @lru_cache(maxsize=32)

@@ -43,14 +43,52 @@ def test_a_nested_tree_is_accepted_and_lifts_codes() -> None:
         ((("a", "A", "all"),), "must be '\\*'"),
         ((("a", "", "*"),), "empty"),
         ((("a", " A", "*"),), "padded"),
-        ((("a", "A", "*"), ("A", "B", "*")), "of level 1 and of level 0"),
-        ((("a", "a", "*"),), "of level 0 and of level 1"),
+        ((("a", "A", "*"), ("A", "B", "*")), "of level 0 and of level 1"),
+        ((("a", "b", "*"), ("b", "b", "*")), "of level 0 and of level 1"),
+        ((("a", "*", "*"), ("b", "B", "*")), "of level 1 and of level 2"),
+        ((("a", "A", "**"), ("b", "A", "*")), "must be"),
         ((("*", "A", "*"),), "level"),
     ],
 )
 def test_what_is_not_a_tree_is_refused(rows: tuple[tuple[str, ...], ...], message: str) -> None:
     with pytest.raises(HierarchyError, match=message):
         tree(*rows)
+
+
+def test_a_text_may_stand_on_two_levels_over_the_same_leaves() -> None:
+    alive = tree(("NA", "alive", "*"), ("2015", "2015", "*"))
+    assert alive.values == (("NA", "2015"), ("alive", "2015"), ("*",))
+    assert alive.share_of_value["2015"] == 0.5
+
+
+def test_a_root_of_several_stars_is_a_root() -> None:
+    assert tree(("811", "81*", "***"), ("822", "82*", "***")).values[2] == ("***",)
+
+
+def test_an_empty_leaf_stands_for_a_missing_value() -> None:
+    hierarchy = tree(("", "none", "*"), ("a", "A", "*"))
+    assert hierarchy.encode([None, "a", ""]).tolist() == [0, 1, 0]
+
+
+def test_a_near_miss_is_told_without_the_value() -> None:
+    with pytest.raises(HierarchyError, match="2 differ from a leaf only by case") as caught:
+        tree(("Été", "A", "*"), ("b", "A", "*")).encode(["été", "ete ", "zzz"])
+    assert "zzz" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;A;*\nb;A;*\n",
+        "leaf,group,root\na,A,*\nb,A,*\n",
+        "\ufeffleaf\tgroup\troot\r\na\tA\t*\r\nb\tA\t*\r\n",
+        '"a";"A";"*"\n"b";"A";"*"\n\n',
+    ],
+)
+def test_a_file_is_read_whatever_its_dialect(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_hierarchy(path).rows == (("a", "A", "*"), ("b", "A", "*"))
 
 
 def test_a_value_under_two_parents_is_refused() -> None:
@@ -71,8 +109,9 @@ def test_a_file_is_read_and_an_unreadable_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text('leaf,group,all\n"a, b",G,*\n', encoding="utf-8")
     assert read_hierarchy(tmp_path / "x.csv").leaves == ("a, b",)
     (tmp_path / "latin.csv").write_bytes("leaf,all\né,*\n".encode("latin-1"))
+    assert read_hierarchy(tmp_path / "latin.csv").leaves == ("é",)
     (tmp_path / "empty.csv").write_text("", encoding="utf-8")
-    for name in ("latin.csv", "empty.csv", "absent.csv"):
+    for name in ("empty.csv", "absent.csv"):
         with pytest.raises(HierarchyError, match=name):
             read_hierarchy(tmp_path / name)
 
