@@ -5,30 +5,19 @@ Each CSV there is one tidy table of facts; its README gives the source, licence 
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
+
+from openchronic_assets.synthetic.calibration import rows as rows
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ALD_NUMBERS = tuple(range(1, 33))
 AGE_BANDS = 20  # five-year bands, the last one open at 95
-
-
-def rows(name: str) -> list[dict[str, str]]:
-    """Return the rows of one calibration table."""
-    text = (
-        resources.files("openchronic_assets.synthetic")
-        .joinpath("calibration")
-        .joinpath(name)
-        .read_text(encoding="utf-8")
-    )
-    return list(csv.DictReader(text.splitlines()))
 
 
 def age_band(age: Ints) -> Ints:
