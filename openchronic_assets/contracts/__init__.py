@@ -7,7 +7,16 @@ exists. Where the two disagree on a year, the catalogue is believed, because it 
 while the schema's dates are known to be incomplete; ``years_note`` keeps the doubt.
 """
 
-from openchronic_assets.contracts.loader import DIRECT_ALIASES, load, tables
+from openchronic_assets.contracts.loader import DIRECT_ALIASES, Heading, heading, load, tables
 from openchronic_assets.contracts.model import Column, ContractError, Table
 
-__all__ = ["DIRECT_ALIASES", "Column", "ContractError", "Table", "load", "tables"]
+__all__ = [
+    "DIRECT_ALIASES",
+    "Column",
+    "ContractError",
+    "Heading",
+    "Table",
+    "heading",
+    "load",
+    "tables",
+]

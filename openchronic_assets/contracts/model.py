@@ -20,7 +20,29 @@ ROLES = (
     "technical",
     "text",
 )
-DOMAINS = ("person", "person_ano", "practitioner", "death", "mother")
+# One secret domain for each kind of key: keys of one domain join after hashing, others cannot.
+DOMAINS = (
+    "person",
+    "person_ano",
+    "practitioner",
+    "rpps",
+    "death",
+    "mother",
+    "carto",
+    "hospital_patient",
+)
+UNITS = (
+    "euro",
+    "percent",
+    "year",
+    "week",
+    "day",
+    "gram",
+    "litre",
+    "kilometre",
+    "dose",
+    "per_100_000",
+)
 CALENDARS = ("flux", "care", "snapshot")
 
 # Text forms in which deliveries write dates (snds_model: DCIR dd/mm/yyyy, PMSI ddMMMyyyy with or
@@ -73,8 +95,10 @@ class Years:
 class Column:
     """One column: how it is written, what it is for, when it exists.
 
-    ``scale`` is the number of decimals that a value may carry; ``required`` columns must be in the
-    header of a file of their years, the others load as NULL where a delivery leaves them out.
+    ``scale`` is the number of decimals that a value may carry; ``unit`` what a number counts;
+    ``nomenclature`` the code list that labels it; ``required`` columns must be in the header of a
+    file of their years, the others load as NULL where a delivery leaves them out. ``years_note``
+    says which source is believed, and why, where the two disagree or only one speaks.
     """
 
     name: str
@@ -84,6 +108,7 @@ class Column:
     scale: int = 0
     formats: tuple[str, ...] = ()
     domain: str | None = None
+    unit: str | None = None
     nomenclature: str | None = None
     required: bool = False
     reason: str | None = None

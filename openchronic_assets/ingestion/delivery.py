@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets.contracts import tables
+from openchronic_assets.contracts import names
 from openchronic_assets.errors import Refused, UsageError
 
 MANIFEST = "delivery.json"
@@ -103,28 +103,7 @@ def recognise(name: str) -> tuple[str, str, int | None] | None:
     match = re.fullmatch(r"(.+?)\.csv(\.gz)?", name, re.IGNORECASE)
     if not match:
         return None
-    stem = match.group(1).upper()
-    for table in tables():
-        upper = table.upper()
-        if upper.startswith("T_MCOAA"):
-            # One set of tables a discharge year: T_MCO19B. The official schema writes aa.
-            found = re.fullmatch(rf"T_MCO(\d\d|AA){upper[7:]}(?:_(\d{{4}}))?", stem)
-            if found:
-                digits, year = found.groups()
-                if digits != "AA":
-                    number = int(digits)
-                    return table, *_period(str(number + (1900 if number >= 70 else 2000)))
-                return (table, *_period(year)) if year else (table, "all", None)
-            continue
-        found = re.fullmatch(rf"{upper}(?:_(\d{{4}}(?:0[1-9]|1[0-2])?))?", stem)
-        if found:
-            return (table, *_period(found.group(1))) if found.group(1) else (table, "all", None)
-    return None
-
-
-def _period(digits: str) -> tuple[str, int]:
-    year = int(digits[:4])
-    return (f"{digits[:4]}-{digits[4:]}" if len(digits) == 6 else digits), year
+    return names.recognise(match.group(1))
 
 
 def read_manifest(folder: Path) -> Manifest:

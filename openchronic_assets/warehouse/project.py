@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from openchronic_assets.contracts import load, tables
+from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.raw import columns
@@ -75,7 +75,9 @@ def code_hash() -> str:
         if path.is_file():
             digest.update(path.relative_to(root).as_posix().encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
-    for name in tables():
+    from openchronic_assets.warehouse.sources import staged
+
+    for name in staged():
         digest.update(repr((load(name).raw_name, columns(load(name)))).encode())
     return digest.hexdigest()[:16]
 
@@ -87,6 +89,11 @@ def models(home: Home, target: str = "duckdb") -> dict[str, Model]:
         OpenChronicError: dbt cannot parse the project, or a model lacks a declaration.
     """
     return _models(parsed(home, target))
+
+
+def staged_tables(home: Home, target: str = "duckdb") -> set[str]:
+    """Return the lake names of the raw tables that the models read."""
+    return {source.name for source in parsed(home, target).sources.values()}
 
 
 def parsed(home: Home, target: str) -> Any:

@@ -1,4 +1,4 @@
-"""dbt's description of the raw tables, written from the contracts.
+"""dbt's description of the raw tables that a model reads, written from the contracts.
 
 ``python -m openchronic_assets.warehouse.sources`` writes ``models/staging/_sources.yml``; a test
 fails when the file is not what the contracts say.
@@ -6,15 +6,17 @@ fails when the file is not what the contracts say.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from openchronic_assets.contracts import load, tables
+from openchronic_assets.contracts import heading, load, tables
 from openchronic_assets.warehouse.project import project_dir
 from openchronic_assets.warehouse.raw import columns
 
+_SOURCE = re.compile(r"source\(\s*'snds'\s*,\s*'(\w+)'\s*\)")
 _HEADER = "# Written by `python -m openchronic_assets.warehouse.sources`; do not edit.\n"
 
 
@@ -23,10 +25,21 @@ def path() -> Path:
     return project_dir() / "models" / "staging" / "_sources.yml"
 
 
+def staged() -> list[str]:
+    """Return the tables under contract that some model reads, in order of name.
+
+    A table without a staging model is ingested all the same; dbt has no need of a source for it.
+    """
+    read: set[str] = set()
+    for model in sorted((project_dir() / "models").rglob("*.sql")):
+        read.update(_SOURCE.findall(model.read_text(encoding="utf-8")))
+    return [name for name in tables() if heading(name).raw_name in read]
+
+
 def sources_yaml() -> str:
-    """Return the sources file: a table under contract a source table, with its Dagster key."""
+    """Return the sources file: a table that a model reads a source table, with its Dagster key."""
     described = []
-    for name in tables():
+    for name in staged():
         table = load(name)
         texts = {column.lake_name: column.description or "" for column in table.columns}
         listed: list[dict[str, Any]] = []

@@ -51,7 +51,8 @@ def test_a_folder_without_schema_is_said_to_have_none(tmp_path: Path) -> None:
 @pytest.mark.conformance
 def test_the_official_schema_brings_nothing_that_the_contracts_lack(conformance_data: Path) -> None:
     review = against_schema(conformance_data / "schema_snds")
-    assert review.is_empty and not review.absent_tables
+    assert review.is_empty
+    assert {"ER_PRS_F", "T_SSRaaB", "T_RIPaaRSA"}.isdisjoint(review.absent_tables)
 
 
 def test_the_header_of_a_file_is_held_against_its_year(tmp_path: Path) -> None:
