@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,6 @@ import typer
 
 from openchronic_assets import progress
 from openchronic_assets.console import HomeOption, JsonOption, drawn, out, print_json
-from openchronic_assets.errors import UsageError
 
 app = typer.Typer()
 
@@ -19,9 +19,18 @@ def synth(
     destination: Annotated[Path, typer.Option("--out", help="Folder of the delivery, new.")],
     persons: Annotated[int, typer.Option(min=1)] = 5000,
     years: Annotated[str, typer.Option(help="Care years, A-B.")] = "2019-2021",
-    seed: Annotated[int, typer.Option()] = 42,
+    seed: Annotated[int, typer.Option(help="The same seed, the same bytes.")] = 42,
     departments: Annotated[str, typer.Option(help="Codes, comma-separated.")] = "23,62,974",
-    dirt: Annotated[str, typer.Option(help="none or realistic.")] = "realistic",
+    layout: Annotated[str, typer.Option(help="portal or extraction.")] = "portal",
+    dirt: Annotated[str, typer.Option(help="none, realistic or hostile.")] = "realistic",
+    file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    universe_persons: Annotated[
+        int | None,
+        typer.Option(help="Size of the world of providers; else N rounded up to a power of ten."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes; else one a processor. Same bytes.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,8 +38,6 @@ def synth(
     from openchronic_assets.partitions import parse_years
     from openchronic_assets.synthetic import generate
 
-    if dirt not in ("none", "realistic"):
-        raise UsageError(f"--dirt is none or realistic, not {dirt}")
     span = parse_years(years)
     with drawn(as_json):
         summary = generate(
@@ -41,8 +48,13 @@ def synth(
             [code.strip() for code in departments.split(",") if code.strip()],
             dirt,
             lambda done, total: progress.report("generate", done, total),
+            universe_persons=universe_persons,
+            layout=layout,
+            format=file_format,
+            processes=processes or os.cpu_count() or 1,
         )
     if as_json:
         print_json(summary)
     else:
         out.print(f"{persons} persons of {span[0]}-{span[-1]} in {destination}")
+        out.print(f"what is true of them in {summary['truth']}")

@@ -1,4 +1,8 @@
-"""Writing a delivery: files under a hidden folder, renamed when the last one is complete."""
+"""Writing a delivery: files under a hidden folder, renamed when the last one is complete.
+
+A block of persons is turned into ``Piece``s (what it adds to each file) wherever it was drawn, in
+this process or another; one ``Delivery`` appends the pieces in the order of the blocks.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +15,120 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import csv as pa_csv
 
 from openchronic_assets.contracts import Table, load
-from openchronic_assets.errors import UsageError
+from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.synthetic import dirt as dirt_of
+from openchronic_assets.synthetic.layout import LAYOUTS, Layout, file_name
 from openchronic_assets.synthetic.text import Frame
 
-_OPTIONS = pa_csv.WriteOptions(include_header=False, delimiter=";", quoting_style="none")
+# Rows of a Parquet row group: as many whatever the blocks, so that the bytes are the same.
+ROW_GROUP = 131_072
 
 
-def file_name(table: str, year: int | None) -> str:
-    """Return the portal's name of a table's file: a flux year, a discharge year, or none."""
-    if year is None:
-        return f"{table}.csv"
-    if table.startswith("T_MCO"):
-        return f"T_MCO{year % 100:02d}{table.removeprefix('T_MCOaa')}.csv"
-    return f"{table}_{year}.csv.gz"
+@dataclass(frozen=True)
+class Form:
+    """In what form an extract is written: layout, format, and how dirty."""
+
+    layout: str
+    format: str
+    dirt: str
+    seed: int
+    last_year: int
+
+    @property
+    def rules(self) -> Layout:
+        """The rules of the layout."""
+        return LAYOUTS[self.layout]
+
+    def contract(self, table: str, year: int | None) -> Table:
+        """Return the contract of a file: its year's, the last one's for registers."""
+        return load(table).for_year(self.last_year if year is None else year)
+
+    def name(self, table: str, year: int | None) -> str:
+        """Return the name of a file."""
+        return file_name(table, year, layout=self.layout, form=self.format)
 
 
-def as_table(frame: Frame, contract: Table) -> pa.Table:
+@dataclass
+class Piece:
+    """What one block adds to one file; ``dirt`` counts lines from the piece's first one."""
+
+    name: str
+    table: str
+    content: bytes | pa.Table
+    good: int
+    bad: int
+    sums: dict[str, int]
+    dirt: list[dirt_of.Planted]
+
+
+def as_table(frame: Frame, contract: Table, rules: Layout) -> pa.Table:
     """Return the rows of a frame in the columns of a contract; what is not modelled is empty.
 
     A modelled column that the contract does not have in that year is left out.
     """
     empty = pa.nulls(frame.count, pa.string())
-    return pa.table(
-        [frame.columns.get(column.name, empty) for column in contract.columns],
-        names=list(contract.names()),
+    columns = [
+        rules.write(column, frame.columns[column.name]) if column.name in frame.columns else empty
+        for column in contract.columns
+    ]
+    return pa.table(columns, names=rules.header(contract))
+
+
+def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int]) -> Piece:
+    """Return what a frame adds to its file.
+
+    ``place`` is the seed, the block and the frame's position in it: they seed its dirt.
+    """
+    contract = form.contract(frame.table, year)
+    rows = as_table(frame, contract, form.rules)
+    present = set(contract.names())
+    sums = {n: int(c.sum()) for n, c in frame.amounts.items() if n in present}
+    bad: list[dirt_of.Bad] = []
+    planted: list[dirt_of.Planted] = []
+    if form.dirt != "none" and frame.count:
+        rng = np.random.default_rng([*place, 0xD127])
+        rows, planted = dirt_of.soil(rng, contract, rows, form.dirt)
+        bad = dirt_of.bad_rows(
+            rng, contract, rows, form.dirt, form.rules.separator, form.format, place[1] == 0
+        )
+    content: bytes | pa.Table
+    if form.format == "parquet":
+        extra = [each.values for each in bad]
+        if extra:
+            added = [pa.array(list(column), pa.string()) for column in zip(*extra, strict=True)]
+            rows = pa.concat_tables([rows, pa.table(added, names=rows.column_names)])
+        content = rows
+    else:
+        buffer = io.BytesIO()
+        options = pa_csv.WriteOptions(
+            include_header=False, delimiter=form.rules.separator, quoting_style="none"
+        )
+        if rows.num_rows:
+            pa_csv.write_csv(rows, buffer, options)
+        for each in bad:
+            buffer.write(each.raw + b"\n")
+        content = buffer.getvalue()
+        if form.name(frame.table, year).endswith(".gz"):
+            # A member of its own: blocks are compressed where they are drawn.
+            content = _compressed(content) if content else b""
+    for number, each in enumerate(bad, frame.count + 1):
+        planted.append(dirt_of.Planted(number, each.kind, each.column, each.becomes, each.reason))
+    return Piece(
+        form.name(frame.table, year), frame.table, content, frame.count, len(bad), sums, planted
     )
+
+
+def _compressed(content: bytes) -> bytes:
+    # No name and no time inside: the same rows are the same bytes.
+    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 @dataclass
@@ -54,19 +139,43 @@ class FileTruth:
     good: int = 0
     bad: int = 0
     sums: dict[str, int] = field(default_factory=dict)
-    dirt: list[tuple[int, str, str]] = field(default_factory=list)
 
     def amounts(self) -> dict[str, str]:
         """Return the sums as decimals with two places."""
         return {name: str(Decimal(cents).scaleb(-2)) for name, cents in sorted(self.sums.items())}
 
 
+class GroupedWriter:
+    """A Parquet file written in row groups of ``ROW_GROUP``, however the rows come."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows."""
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        while self._rows >= ROW_GROUP:
+            joined = pa.concat_tables(self._waiting)
+            self._writer.write_table(joined.slice(0, ROW_GROUP).combine_chunks(), ROW_GROUP)
+            self._waiting = [joined.slice(ROW_GROUP)]
+            self._rows -= ROW_GROUP
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._rows:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks(), ROW_GROUP)
+        self._waiting, self._rows = [], 0
+        self._writer.close()
+
+
 class Delivery:
     """A delivery being written beside ``out``; nothing shows there before ``publish``."""
 
-    def __init__(self, out: Path, truth: Path, last_year: int) -> None:
-        self.out, self.truth = out, truth
-        self.last_year = last_year
+    def __init__(self, out: Path, truth: Path, form: Form) -> None:
+        self.out, self.truth, self.form = out, truth, form
         for folder in (out, truth):
             if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
                 raise UsageError(
@@ -76,13 +185,18 @@ class Delivery:
         self.truth_work = truth.parent / f".{truth.name}.partial"
         self.files: dict[str, FileTruth] = {}
         self._handles: dict[str, IO[bytes]] = {}
-        self._raw: list[IO[bytes]] = []
+        self._writers: dict[str, GroupedWriter] = {}
 
     def __enter__(self) -> Delivery:
         """Clear what a killed run left, and begin."""
         for folder in (self.work, self.truth_work):
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise UsageError(
+                    f"{folder.parent} cannot be written to ({error.strerror}); name another --out"
+                ) from error
         return self
 
     def __exit__(
@@ -92,61 +206,66 @@ class Delivery:
         trace: TracebackType | None,
     ) -> None:
         """Leave nothing behind when something failed."""
-        self._close()
-        if kind is not None:
-            for folder in (self.work, self.truth_work):
-                shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._close()
+        except OSError:
+            if kind is None:
+                raise
+        finally:
+            if kind is not None:
+                for folder in (self.work, self.truth_work):
+                    shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise OpenChronicError(
+                f"writing {self.out} failed: {error.strerror or type(error).__name__}; nothing is"
+                " left there. Free some space or name another --out"
+            ) from error
 
     def _close(self) -> None:
-        for handle in [*self._handles.values(), *self._raw]:
-            handle.close()
-        self._handles.clear()
-        self._raw.clear()
-
-    def contract(self, table: str, year: int | None) -> Table:
-        """Return the contract of a file: its year's, the last one's for registers."""
-        return load(table).for_year(self.last_year if year is None else year)
+        handles: list[IO[bytes] | GroupedWriter] = [
+            *self._handles.values(),
+            *self._writers.values(),
+        ]
+        self._handles, self._writers = {}, {}
+        failure: OSError | None = None
+        for handle in handles:
+            try:
+                handle.close()
+            except OSError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def begin(self, table: str, year: int | None) -> None:
         """Open a file and write its header, so that it exists even without rows."""
-        name = file_name(table, year)
-        raw = (self.work / name).open("wb")
-        handle: IO[bytes] = raw
-        if name.endswith(".gz"):
-            self._raw.append(raw)
-            # No name and no time inside: the same rows are the same bytes.
-            handle = cast(
-                IO[bytes],
-                gzip.GzipFile(filename="", mode="wb", compresslevel=4, fileobj=raw, mtime=0),
-            )
-        handle.write((";".join(self.contract(table, year).names()) + "\n").encode())
-        self._handles[name] = handle
+        name = self.form.name(table, year)
+        header = self.form.rules.header(self.form.contract(table, year))
         self.files[name] = FileTruth(table)
+        if self.form.format == "parquet":
+            schema = pa.schema([pa.field(each, pa.string()) for each in header])
+            self._writers[name] = GroupedWriter(self.work / name, schema)
+            return
+        line = (self.form.rules.separator.join(header) + "\n").encode()
+        handle = (self.work / name).open("wb")
+        self._handles[name] = handle
+        handle.write(_compressed(line) if name.endswith(".gz") else line)
 
-    def write(
-        self, frame: Frame, year: int | None, spoil: np.random.Generator | None, first: bool
-    ) -> None:
-        """Append the rows of a frame, then bad rows made from them if ``spoil`` is given."""
-        if frame.count == 0:
-            return
-        name = file_name(frame.table, year)
-        contract = self.contract(frame.table, year)
-        rows = as_table(frame, contract)
-        buffer = io.BytesIO()
-        pa_csv.write_csv(rows, buffer, _OPTIONS)
-        handle, known = self._handles[name], self.files[name]
-        handle.write(buffer.getbuffer())
-        known.good += frame.count
-        present = set(contract.names())
-        for column, cents in frame.amounts.items():
-            if column in present:
-                known.sums[column] = known.sums.get(column, 0) + int(cents.sum())
-        if spoil is None:
-            return
-        for bad in dirt_of.bad_rows(spoil, contract, rows, first):
-            handle.write(f"{bad.text}\n".encode())
-            known.bad += 1
-            known.dirt.append((1 + known.good + known.bad, bad.kind, bad.column))
+    def add(self, added: Piece) -> list[tuple[str, dirt_of.Planted]]:
+        """Append a piece to its file; return its dirt with the lines of the file."""
+        if added.name not in self.files:
+            raise KeyError(added.name)
+        known = self.files[added.name]
+        # Line 1 is the header of a text file; Parquet rows count from 1.
+        before = known.good + known.bad + (0 if self.form.format == "parquet" else 1)
+        if isinstance(added.content, bytes):
+            self._handles[added.name].write(added.content)
+        else:
+            self._writers[added.name].write(added.content)
+        known.good += added.good
+        known.bad += added.bad
+        for column, cents in added.sums.items():
+            known.sums[column] = known.sums.get(column, 0) + cents
+        return [(added.name, each.moved(before)) for each in added.dirt]
 
     def checksums(self) -> dict[str, str]:
         """Close the files and return the SHA-256 of each."""

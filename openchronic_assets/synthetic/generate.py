@@ -1,18 +1,24 @@
 """Generating an extract: block by block, so that memory does not grow with the persons.
 
 A block of persons is a pure function of (seed, size of the universe, departments, years, block);
-blocks are written in order. The same arguments give the same bytes on any number of cores.
+blocks may be drawn by several processes and are written in order. The same arguments give the same
+bytes on any number of cores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from openchronic_assets import __version__
 from openchronic_assets.contracts import ContractError, load
@@ -24,15 +30,17 @@ from openchronic_assets.synthetic import (
     dirt,
     figures,
     hospital,
+    planted,
     population,
     registers,
 )
-from openchronic_assets.synthetic.delivery import Delivery
+from openchronic_assets.synthetic.delivery import Delivery, Form, Piece, piece
 from openchronic_assets.synthetic.hospital import Stays
+from openchronic_assets.synthetic.layout import FORMATS, LAYOUTS
 from openchronic_assets.synthetic.population import BLOCK, People
 from openchronic_assets.synthetic.registers import Deaths
 from openchronic_assets.synthetic.text import NEVER, Frame, day
-from openchronic_assets.synthetic.truth import Truth
+from openchronic_assets.synthetic.truth import Totals, Truth
 from openchronic_assets.synthetic.universe import Universe, build
 
 DEFAULT_DEPARTMENTS = ("23", "62", "974")
@@ -44,6 +52,32 @@ STAY_TABLES = ("T_MCOaaB", "T_MCOaaC", "T_MCOaaD", "T_MCOaaA", "T_MCOaaUM")
 REGISTERS = ("IR_BEN_R", "IR_IMB_R", "KI_CCI_R")
 
 
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, and all that a block depends on; plain values, so that it travels."""
+
+    persons: int
+    years: tuple[int, int]
+    seed: int
+    departments: tuple[str, ...]
+    universe_persons: int
+    form: Form
+
+    @property
+    def dirty(self) -> bool:
+        """Whether anything is planted into the files."""
+        return self.form.dirt != "none"
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of persons."""
+        return (self.persons + BLOCK - 1) // BLOCK
+
+    def keep(self, block: int) -> int:
+        """Return how many persons of a block are in the extract."""
+        return min(BLOCK, self.persons - block * BLOCK)
+
+
 @dataclass
 class Block:
     """All that one block of persons gives: frames by file, and the truth."""
@@ -51,23 +85,33 @@ class Block:
     people: People
     found: conditions.Conditions
     stays: Stays
+    lines: care.Care
     deaths: Deaths
     consumer: list[bool]
     frames: list[tuple[int | None, Frame]]
+    unchained: np.ndarray[Any, np.dtype[np.bool_]]
     odd: dict[str, int]
 
 
-def make_block(
-    seed: int,
-    world: Universe,
-    size: int,
-    years: tuple[int, int],
-    block: int,
-    keep: int,
-    dirty: bool,
-) -> Block:
-    """Return the first ``keep`` persons of a block, with everything about them."""
-    rng = np.random.default_rng([seed, size, block])
+@dataclass
+class Drawn:
+    """A block as it leaves the process that drew it."""
+
+    persons: int
+    pieces: list[Piece]
+    truth: dict[str, pa.Table]
+    totals: Totals
+
+
+@cache
+def _world(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
+    return build(seed, size, departments)
+
+
+def make_block(asked: Request, world: Universe, block: int) -> Block:
+    """Return the persons of a block that the extract keeps, with everything about them."""
+    seed, years, keep = asked.seed, asked.years, asked.keep(block)
+    rng = np.random.default_rng([seed, asked.universe_persons, block])
     people = population.draw(seed, block, rng, world, years)
     found = conditions.onset(rng, people, world, years)
     population.die(rng, people, years, conditions.burden(people, found))
@@ -78,7 +122,9 @@ def make_block(
     stays = hospital.draw(rng, people, found, world, years)
     lines = care.draw(rng, people, found, world, stays, years)
     by_flux_year, last_entry = claims.write(rng, lines, people, world, years, block, keep)
-    discharged = hospital.write(rng, stays, people, world, years, block, keep, dirty)
+    discharged, unchained = hospital.write(
+        rng, stays, people, world, years, block, keep, asked.dirty
+    )
     deaths = registers.know(rng, people)
     frames: list[tuple[int | None, Frame]] = [
         (year, frame) for year, each in by_flux_year.items() for frame in each
@@ -94,7 +140,41 @@ def make_block(
         "stays_with_a_bad_return_code": sum(w.bad_return_code for w in discharged),
         "months_on_one_character": sum(w.short_months for w in discharged),
     }
-    return Block(people, found, stays, deaths, (last_entry < NEVER).tolist(), frames, odd)
+    consumer = (last_entry < NEVER).tolist()
+    return Block(people, found, stays, lines, deaths, consumer, frames, unchained, odd)
+
+
+def draw_block(asked: Request, block: int) -> Drawn:
+    """Draw a block and write it as the pieces of the files that it adds to."""
+    world = _world(asked.seed, asked.universe_persons, asked.departments)
+    made = make_block(asked, world, block)
+    pieces = [
+        piece(frame, year, asked.form, (asked.seed, block, position))
+        for position, (year, frame) in enumerate(made.frames)
+        if frame.count
+    ]
+    rows, totals = planted.of(made, world, asked.years, asked.keep(block))
+    return Drawn(asked.keep(block), pieces, rows, totals)
+
+
+def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
+    """Yield the blocks in order, drawn by so many processes; few wait, and each is let go."""
+    workers = min(processes, asked.blocks)
+    if workers < 2:
+        for block in range(asked.blocks):
+            yield draw_block(asked, block)
+        return
+    waiting: deque[Future[Drawn]] = deque()
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for block in range(asked.blocks):
+            waiting.append(pool.submit(draw_block, asked, block))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def generate(
@@ -107,34 +187,42 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
     truth: Path | None = None,
     universe_persons: int | None = None,
+    *,
+    layout: str = "portal",
+    format: str = "csv",
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Write an SNDS-shaped extract in ``out`` and its planted truth beside it.
 
     Args:
         out: the delivery's folder; it must not exist, or be empty.
-        persons: number of persons, spread evenly over the departments.
+        persons: number of persons, spread over the departments.
         years: first and last care year; flux files run one year further.
         seed: the same seed and arguments give the same bytes.
         departments: INSEE codes; by default 23, 62 and 974.
-        dirt: ``none`` or ``realistic``.
+        dirt: ``none``, ``realistic`` or ``hostile``.
         progress: called with (persons done, persons).
         truth: folder of the truth; by default ``<out>.truth``.
         universe_persons: size of the world of providers; by default ``persons`` rounded up to a
             power of ten. With the same universe, a larger extract begins with the same persons.
+        layout: ``portal`` or ``extraction``: names of files and columns, form of dates.
+        format: ``csv`` or ``parquet``.
+        processes: how many processes draw blocks; the bytes are the same.
 
     Returns:
         The totals of ``truth.json``, with ``out``, ``truth`` and the list of files.
 
     Raises:
         UsageError: a request that cannot be met; nothing is left behind.
+        OpenChronicError: the files could not be written; nothing is left behind.
     """
     places = tuple(departments or DEFAULT_DEPARTMENTS)
     size = universe_persons or 10 ** max(3, len(str(max(persons, 1) - 1)))
-    _check(persons, years, seed, places, dirt)
+    form = Form(layout, format, dirt, seed, years[1])
+    asked = Request(persons, years, seed, places, size, form)
+    _check(asked)
     out = Path(out)
     beside = Path(truth) if truth is not None else out.with_name(f"{out.name}.truth")
-    dirty = dirt == "realistic"
-    world = build(seed, size, places)
     generator = {
         "name": PROVIDER,
         "version": __version__,
@@ -144,28 +232,31 @@ def generate(
         "departments": list(places),
         "dirt": dirt,
         "universe_persons": size,
+        "layout": layout,
+        "format": format,
     }
-    with Delivery(out, beside, years[1]) as delivery:
-        planted = Truth(delivery.truth_work, years, world)
+    with Delivery(out, beside, form) as delivery:
+        known = Truth(delivery.truth_work)
         try:
             _open(delivery, years)
-            for block in range((persons + BLOCK - 1) // BLOCK):
-                keep = min(BLOCK, persons - block * BLOCK)
-                made = make_block(seed, world, size, years, block, keep, dirty)
-                _write(delivery, planted, made, keep, seed, block, dirty)
+            done = 0
+            for drawn in _drawn(asked, processes):
+                known.add(drawn.truth, drawn.totals)
+                known.add_dirt(delivery, drawn.pieces)
+                done += drawn.persons
                 if progress is not None:
-                    progress(block * BLOCK + keep, persons)
+                    progress(done, persons)
             checksums = delivery.checksums()
-            totals = planted.finish(delivery, generator)
+            totals = known.finish(delivery, generator)
         finally:
-            planted.close()
+            known.close()
         delivery.publish(
             {
                 # From the extract's years, not the clock: the same arguments, the same bytes.
                 "date": date(years[1] + 2, 1, 15).isoformat(),
                 "provider": PROVIDER,
                 "pseudonym_epoch": f"synthetic-{seed}",
-                "layout": "portal",
+                "layout": layout,
                 "checksums": checksums,
                 "generator": generator,
             }
@@ -173,13 +264,14 @@ def generate(
     return {**totals, "out": str(out), "truth": str(beside), "delivered": sorted(checksums)}
 
 
-def _check(
-    persons: int, years: tuple[int, int], seed: int, places: tuple[str, ...], level: str
-) -> None:
-    if persons < 1:
-        raise UsageError(f"{persons} persons cannot be generated; ask for at least one")
-    if seed < 0:
-        raise UsageError(f"the seed {seed} is negative; give a whole number from 0")
+def _check(asked: Request) -> None:
+    years, places = asked.years, asked.departments
+    if asked.persons < 1:
+        raise UsageError(f"{asked.persons} persons cannot be generated; ask for at least one")
+    if asked.universe_persons < 1:
+        raise UsageError(f"a universe of {asked.universe_persons} persons is empty; ask for more")
+    if asked.seed < 0:
+        raise UsageError(f"the seed {asked.seed} is negative; give a whole number from 0")
     if years[0] > years[1]:
         raise UsageError(f"years {years[0]}-{years[1]} run backwards; give FIRST-LAST")
     if years[0] < FIRST_YEAR or years[1] > LAST_YEAR:
@@ -187,8 +279,13 @@ def _check(
             f"years {years[0]}-{years[1]} are not covered; ask for years from {FIRST_YEAR}"
             f" (the first with dates in PMSI) to {LAST_YEAR}"
         )
-    if level not in dirt.LEVELS:
-        raise UsageError(f"dirt {level!r} is unknown; choose one of {', '.join(dirt.LEVELS)}")
+    for what, given, choices in (
+        ("dirt", asked.form.dirt, dirt.LEVELS),
+        ("layout", asked.form.layout, tuple(LAYOUTS)),
+        ("format", asked.form.format, FORMATS),
+    ):
+        if given not in choices:
+            raise UsageError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}")
     known = {row["department"] for row in figures.rows("departments.csv")}
     unknown = [each for each in places if each not in known]
     if unknown or len(set(places)) < len(places):
@@ -213,21 +310,3 @@ def _open(delivery: Delivery, years: tuple[int, int]) -> None:
             delivery.begin(table, year)
     for table in REGISTERS:
         delivery.begin(table, None)
-
-
-def _write(
-    delivery: Delivery,
-    planted: Truth,
-    made: Block,
-    keep: int,
-    seed: int,
-    block: int,
-    dirty: bool,
-) -> None:
-    for position, (year, frame) in enumerate(made.frames):
-        spoil = np.random.default_rng([seed, block, position, 0xD127]) if dirty else None
-        if spoil is not None:
-            planted.planted.update(dirt.soil(spoil, frame))
-        delivery.write(frame, year, spoil, first=block == 0)
-    planted.planted.update(made.odd)
-    planted.add(made.people, made.found, made.stays, made.deaths, made.consumer, keep)

@@ -34,6 +34,7 @@ Bools = npt.NDArray[np.bool_]
 
 # Values of NIR_ANO_17 when the chaining failed, as the documentation prints them.
 SENTINELS = ("x" * 17, "X" * 16 + "D", "X" * 16 + "S")
+UNCHAINED_SHARE = 0.005
 RETURN_CODES = (
     "NIR_RET", "NAI_RET", "SEX_RET", "SEJ_RET", "FHO_RET", "PMS_RET", "DAT_RET",
     "COH_NAI_RET", "COH_SEX_RET",
@@ -359,8 +360,11 @@ def write(
     block: int,
     keep: int,
     dirty: bool,
-) -> list[Written]:
-    """Write the five tables of each discharge year; persons from ``keep`` on are left out."""
+) -> tuple[list[Written], Bools]:
+    """Write the five tables of each discharge year; persons from ``keep`` on are left out.
+
+    Returns them, and which stays carry no key of their patient.
+    """
     everything = _Draws.of(rng, len(stays))
     written = []
     for year in range(years[0], years[1] + 1):
@@ -368,7 +372,7 @@ def write(
         written.append(
             _year(stays.keep(here), everything.take(here), people, world, year, block, dirty)
         )
-    return written
+    return written, everything.chain < UNCHAINED_SHARE
 
 
 @dataclass
@@ -526,7 +530,7 @@ def _chaining(
     """Write table C; 1.5 % of stays have a return code that is not 0, 0.5 % no patient key."""
     who = stays.person
     bad = luck.chain < 0.015
-    unchained = luck.chain < 0.005
+    unchained = luck.chain < UNCHAINED_SHARE
     second = stays.start >= people.switch[who]
     psa = np.where(second, np.array(people.psa2)[who], np.array(people.psa)[who])
     psa = np.where(unchained, np.array(SENTINELS)[luck.which % 3], psa)

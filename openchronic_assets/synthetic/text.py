@@ -6,7 +6,7 @@ amounts beside it so that the truth can add them up without reading text again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
@@ -21,7 +21,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 EPOCH = date(1970, 1, 1)
-MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _FIRST_DAY = (date(1890, 1, 1) - EPOCH).days
 _LAST_DAY = (date(2110, 12, 31) - EPOCH).days
 
@@ -56,21 +55,42 @@ def year_of(days: Ints) -> Ints:
     return days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
 
 
-_WRITERS: dict[str, Callable[[date], str]] = {
-    "dd/mm/yyyy": lambda d: f"{d.day:02d}/{d.month:02d}/{d.year:04d}",
-    "ddmmyyyy": lambda d: f"{d.day:02d}{d.month:02d}{d.year:04d}",
-    "ddMMMyyyy:HH:MM:SS": lambda d: f"{d.day:02d}{MONTHS[d.month - 1]}{d.year:04d}:00:00:00",
-    "yyyymm": lambda d: f"{d.year:04d}{d.month:02d}",
-    "yyyy": lambda d: f"{d.year:04d}",
-    "mm": lambda d: f"{d.month:02d}",
-}
+_MONTHS = np.frombuffer(b"JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC", np.uint8).reshape(12, 3)
+
+
+@cache
+def _days_written() -> npt.NDArray[np.uint8]:
+    """Return the ten ASCII letters yyyy-mm-dd of every date that can be written."""
+    days = np.r_[np.arange(_FIRST_DAY, _LAST_DAY + 1), (SENTINEL - EPOCH).days]
+    text = np.datetime_as_string(days.astype("datetime64[D]")).astype("S10")
+    letters: npt.NDArray[np.uint8] = text.view(np.uint8).reshape(-1, 10)
+    return letters
 
 
 @cache
 def _calendar(form: str) -> pa.Array:
-    write = _WRITERS[form]
-    days = [write(as_date(each)) for each in range(_FIRST_DAY, _LAST_DAY + 1)]
-    return pa.array([*days, write(SENTINEL)], pa.string())
+    letters = _days_written()
+    year, month, number = letters[:, :4], letters[:, 5:7], letters[:, 8:]
+    name = _MONTHS[(month[:, 0] - 48) * 10 + month[:, 1] - 49]
+    parts: dict[str, tuple[npt.NDArray[np.uint8] | bytes, ...]] = {
+        "dd/mm/yyyy": (number, b"/", month, b"/", year),
+        "ddmmyyyy": (number, month, year),
+        "ddMMMyyyy": (number, name, year),
+        "ddMMMyyyy:HH:MM:SS": (number, name, year, b":00:00:00"),
+        "yyyy-mm-dd": (letters,),
+        "yyyymm": (year, month),
+        "mmyyyy": (month, year),
+        "yyyy": (year,),
+        "mm": (month,),
+    }
+    columns = [
+        np.tile(np.frombuffer(part, np.uint8), (len(letters), 1))
+        if isinstance(part, bytes)
+        else part
+        for part in parts[form]
+    ]
+    joined = np.ascontiguousarray(np.hstack(columns))
+    return pa.array(joined.view(f"S{joined.shape[1]}").ravel()).cast(pa.string())
 
 
 def dates(days: Ints, form: str = "dd/mm/yyyy", unknown: Bools | None = None) -> pa.Array:

@@ -1,159 +1,205 @@
 """The planted truth of an extract: what a perfect pipeline would find in it.
 
-Written beside the delivery, never inside: ``truth.json`` (totals), ``persons.csv``,
-``ald_episodes.csv``, ``stays.csv`` and ``dirt.csv``. It grows on disk, not in memory.
+Written beside the delivery, never inside: one Parquet file a table of ``TABLES``, whose metadata
+tell what each table and column is, and ``truth.json`` with the totals. Workers make the rows of
+their blocks (``rows``); the files grow on disk, not in memory.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from openchronic_assets.synthetic.conditions import Conditions
-from openchronic_assets.synthetic.delivery import Delivery
-from openchronic_assets.synthetic.hospital import Stays, profiles
-from openchronic_assets.synthetic.population import People
-from openchronic_assets.synthetic.registers import Deaths
-from openchronic_assets.synthetic.text import NEVER, as_date, day
-from openchronic_assets.synthetic.universe import Universe
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from openchronic_assets.synthetic.delivery import Delivery, GroupedWriter, Piece
+from openchronic_assets.synthetic.text import NEVER, Ints
 
 PREVALENCE_RULE = (
     "persons with a real NIR, alive on at least one day of the year, with an episode of the ALD"
     " in force on at least one day of the year"
 )
 
-_COLUMNS = {
-    "persons": (
-        "index", "ben_nir_psa", "ben_rng_gem", "second_psa", "second_from", "ben_idt_ano",
-        "ben_idt_top", "cdi_nir", "fictitious", "sex", "birth_date", "department", "commune",
-        "scheme", "death_date", "death_in_register", "death_certified", "consumer",
-    ),
-    "ald_episodes": (
-        "index", "ben_idt_ano", "ald_num", "cim10", "start_date", "end_date", "department", "sex",
-    ),
-    "stays": (
-        "index", "ben_idt_ano", "profile", "entry_date", "exit_date", "hospital", "exit_mode",
-        "sessions", "year",
-    ),
-}  # fmt: skip
+
+@dataclass(frozen=True)
+class TruthTable:
+    """One table of the truth: what a row is, and its columns (name, type, what it holds)."""
+
+    grain: str
+    columns: tuple[tuple[str, str, str], ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Parquet schema, descriptions included."""
+        types = {
+            "int": pa.int64(),
+            "text": pa.string(),
+            "date": pa.date32(),
+            "flag": pa.bool_(),
+            "number": pa.float64(),
+        }
+        fields = [
+            pa.field(name, types[kind], metadata={"description": what})
+            for name, kind, what in self.columns
+        ]
+        return pa.schema(fields, metadata={"grain": self.grain})
 
 
-def _iso(days: int) -> str:
-    return "" if days >= NEVER else as_date(days).isoformat()
+_INDEX = ("index", "int", "number of the person in the extract, from 0")
+
+TABLES: dict[str, TruthTable] = {
+    "persons": TruthTable(
+        "one person",
+        (
+            _INDEX,
+            ("ben_nir_psa", "text", "pseudonym of the first (PSA, rank) couple"),
+            ("ben_rng_gem", "int", "rank of the couples"),
+            ("second_psa", "text", "pseudonym of the second couple; NULL without one"),
+            ("second_from", "date", "day from which the second couple is used"),
+            ("ben_idt_ano", "text", "identifier of the person in IR_BEN_R"),
+            ("ben_idt_top", "int", "1: the identifier is the NIR's pseudonym, 0: PSA and rank"),
+            ("cdi_nir", "text", "kind of NIR (IR_NIR_V)"),
+            ("fictitious", "flag", "the NIR stands for a protected situation, not for a person"),
+            ("sex", "int", "1 man, 2 woman"),
+            ("birth_date", "date", "birth"),
+            ("department", "text", "INSEE department of residence at the end"),
+            ("commune", "text", "three characters of the commune of residence at the end"),
+            ("scheme", "int", "1 general, 2 agricultural, 3 self-employed"),
+            ("death_date", "date", "death; NULL for the living"),
+            ("death_in_register", "flag", "IR_BEN_R knows the death"),
+            ("death_certified", "flag", "CépiDc ties the death to the person"),
+            ("consumer", "flag", "at least one reimbursement line is in the extract"),
+        ),
+    ),
+    "ald_episodes": TruthTable(
+        "one ALD of one person, from grant to end",
+        (
+            _INDEX,
+            ("ben_idt_ano", "text", "identifier of the person in IR_BEN_R"),
+            ("ald_num", "int", "ALD number, 1 to 32"),
+            ("cim10", "text", "CIM-10 code of the request"),
+            ("start_date", "date", "first day of the exemption"),
+            ("end_date", "date", "last day; NULL while open"),
+            ("department", "text", "INSEE department of residence"),
+            ("sex", "int", "1 man, 2 woman"),
+        ),
+    ),
+    "stays": TruthTable(
+        "one hospital stay (MCO)",
+        (
+            _INDEX,
+            ("ben_idt_ano", "text", "identifier of the person in IR_BEN_R"),
+            ("profile", "text", "kind of stay, a row of calibration/stays.csv"),
+            ("entry_date", "date", "entry"),
+            ("exit_date", "date", "exit"),
+            ("hospital", "text", "FINESS of the hospital"),
+            ("exit_mode", "text", "7 transfer, 8 home, 9 death"),
+            ("sessions", "int", "number of sessions; 0 for a full stay"),
+            ("year", "int", "year of discharge"),
+            ("chained", "flag", "the stay carries the pseudonym of its patient"),
+        ),
+    ),
+    "amounts": TruthTable(
+        "one person and year of care: lines of ER_PRS_F and their cents",
+        (
+            _INDEX,
+            ("year", "int", "year of care"),
+            ("lines", "int", "lines of ER_PRS_F, regularisations included"),
+            ("details", "int", "rows of the pharmacy, biology, act and hospital drug tables"),
+            ("paid_cents", "int", "sum of PRS_PAI_MNT"),
+            ("base_cents", "int", "sum of BSE_REM_BSE"),
+            ("reimbursed_cents", "int", "sum of BSE_REM_MNT"),
+            ("complement_base_cents", "int", "sum of CPL_REM_BSE"),
+            ("complement_reimbursed_cents", "int", "sum of CPL_REM_MNT, participations included"),
+        ),
+    ),
+    "dirt": TruthTable(
+        "one thing planted on one line of a delivered file",
+        (
+            ("file", "text", "name of the file"),
+            ("line", "int", "line of the text file, the header being 1; row of a Parquet file"),
+            ("kind", "text", "what was planted, see docs/synthetic.md"),
+            ("column", "text", "column of the contract; empty for a whole line"),
+            ("becomes", "text", "kept, quarantined or flagged"),
+            ("reason", "text", "the reason code of quarantine, or the rule that tells it"),
+        ),
+    ),
+}
+
+
+def table(name: str, **columns: Any) -> pa.Table:
+    """Return rows of a truth table; dates are days since 1970, ``NEVER`` is NULL."""
+    schema = TABLES[name].schema
+    arrays = []
+    for each in schema:
+        values = columns[each.name]
+        if pa.types.is_date32(each.type):
+            days = np.asarray(values, np.int64)
+            arrays.append(pa.array(days.astype(np.int32), pa.int32(), mask=days >= NEVER))
+            arrays[-1] = arrays[-1].cast(pa.date32())
+        else:
+            arrays.append(pa.array(values, each.type))
+    return pa.table(arrays, schema=schema)
+
+
+@dataclass
+class Totals:
+    """What is added up over the blocks."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    planted: Counter[str] = field(default_factory=Counter)
+    prevalence: Counter[tuple[int, str, int, int]] = field(default_factory=Counter)
+    stays: Counter[int] = field(default_factory=Counter)
+
+    def add(self, other: Totals) -> None:
+        """Add another block's."""
+        for name in ("counts", "planted", "prevalence", "stays"):
+            getattr(self, name).update(getattr(other, name))
 
 
 class Truth:
-    """Adds up the truth block by block."""
+    """The truth of an extract being written."""
 
-    def __init__(self, folder: Path, years: tuple[int, int], world: Universe) -> None:
-        self.folder, self.years, self.world = folder, years, world
-        self.counts: Counter[str] = Counter()
-        self.planted: Counter[str] = Counter()
-        self.prevalence: Counter[tuple[int, str, int, int]] = Counter()
-        self.stays: Counter[int] = Counter()
-        self._handles: dict[str, IO[str]] = {}
-        self._writers: dict[str, Any] = {}
-        for name, columns in _COLUMNS.items():
-            handle = (folder / f"{name}.csv").open("w", newline="", encoding="utf-8")
-            self._handles[name] = handle
-            self._writers[name] = csv.writer(handle, lineterminator="\n")
-            self._writers[name].writerow(columns)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.totals = Totals()
+        self._writers = {
+            name: GroupedWriter(folder / f"{name}.parquet", each.schema)
+            for name, each in TABLES.items()
+        }
 
-    def add(
-        self,
-        people: People,
-        found: Conditions,
-        stays: Stays,
-        deaths: Deaths,
-        consumer: list[bool],
-        keep: int,
-    ) -> None:
-        """Add the first ``keep`` persons of a block."""
-        departments = [self.world.departments[p] for p in people.place.tolist()]
-        fictitious = people.fictitious.tolist()
-        for p in range(keep):
-            commune = self.world.communes[int(people.place[p])][int(people.commune[p])]
-            twice = people.switch[p] < NEVER
-            self._writers["persons"].writerow((
-                people.first + p, people.psa[p], people.rank[p],
-                people.psa2[p] if twice else "", _iso(int(people.switch[p])),
-                people.idt_ano[p], 0 if people.nir_ano[p] is None else 1, people.cdi[p],
-                int(fictitious[p]), people.sex[p], _iso(int(people.birth[p])), departments[p],
-                commune, people.scheme[p], _iso(int(people.death[p])),
-                int(deaths.in_register[p]), int(deaths.certified[p]), int(consumer[p]),
-            ))  # fmt: skip
-            self.counts["persons"] += 1
-            self.counts["couples"] += 2 if twice else 1
-            self.counts["deaths"] += int(people.death[p] < NEVER)
-            self.counts["fictitious"] += int(fictitious[p])
-            self.counts["twins_rank_2"] += int(people.rank[p] == 2)
-            self.counts["never_consume"] += int(not consumer[p])
-        self._episodes(people, found, departments, fictitious, keep)
-        kinds = profiles()
-        for i in range(len(stays)):
-            p = int(stays.person[i])
-            if p >= keep:
-                continue
-            year = as_date(int(stays.end[i])).year
-            self.stays[year] += 1
-            self._writers["stays"].writerow((
-                people.first + p, people.idt_ano[p], kinds[int(stays.profile[i])].name,
-                _iso(int(stays.start[i])), _iso(int(stays.end[i])),
-                self.world.hospitals[int(stays.hospital[i])].finess, stays.leave[i],
-                stays.sessions[i], year,
-            ))  # fmt: skip
-        for what, persons in found.planted.items():
-            self.planted[what] += sum(person < keep for person in persons)
+    def add(self, rows: Mapping[str, pa.Table], totals: Totals) -> None:
+        """Add the rows and totals of a block."""
+        for name, each in rows.items():
+            self._writers[name].write(each)
+        self.totals.add(totals)
 
-    def _episodes(
-        self,
-        people: People,
-        found: Conditions,
-        departments: list[str],
-        fictitious: list[bool],
-        keep: int,
-    ) -> None:
-        ill: set[int] = set()
-        by_year: dict[int, set[int]] = {}
-        for each in sorted(found.episodes, key=lambda e: (e.person, e.start, e.number)):
-            if (p := each.person) >= keep:
-                continue
-            sex = int(people.sex[p])
-            self._writers["ald_episodes"].writerow((
-                people.first + p, people.idt_ano[p], each.number, each.code, _iso(each.start),
-                _iso(each.end), departments[p], sex,
-            ))  # fmt: skip
-            self.counts["ald_episodes"] += 1
-            if fictitious[p]:
-                continue
-            ill.add(p)
-            for year in range(self.years[0], self.years[1] + 1):
-                first, last = day(year), day(year + 1) - 1
-                alive = people.death[p] >= first
-                if alive and each.start <= last and each.end >= first:
-                    self.prevalence[(each.number, departments[p], sex, year)] += 1
-                    by_year.setdefault(year, set()).add(p)
-        self.counts["patients"] += len(ill)
-        for year, persons in by_year.items():
-            self.counts[f"patients_in_{year}"] += len(persons)
-        for year in range(self.years[0], self.years[1] + 1):
-            real = [not each for each in fictitious[:keep]]
-            there = (people.birth[:keep] < day(year + 1)) & (people.death[:keep] >= day(year))
-            self.counts[f"persons_in_{year}"] += int((there & real).sum())
+    def add_dirt(self, delivery: Delivery, pieces: Iterable[Piece]) -> None:
+        """Append pieces to a delivery, and note where their dirt is."""
+        planted = [found for each in pieces for found in delivery.add(each)]
+        if planted:
+            self._writers["dirt"].write(
+                table(
+                    "dirt",
+                    file=[name for name, _ in planted],
+                    **{
+                        column: [getattr(each, column) for _, each in planted]
+                        for column in ("line", "kind", "column", "becomes", "reason")
+                    },
+                )
+            )
+            self.totals.planted.update(each.kind for _, each in planted if each.becomes == "kept")
 
     def finish(self, delivery: Delivery, generator: dict[str, Any]) -> dict[str, Any]:
-        """Write the totals and the list of bad rows; return the totals."""
+        """Close the tables, write the totals and return them."""
         self.close()
-        with (self.folder / "dirt.csv").open("w", newline="", encoding="utf-8") as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow(("file", "line", "kind", "column", "becomes"))
-            for name, known in sorted(delivery.files.items()):
-                for line, kind, column in known.dirt:
-                    writer.writerow((name, line, kind, column, "quarantined"))
         files = {
             name: {
                 "table": known.table,
@@ -163,19 +209,20 @@ class Truth:
             }
             for name, known in sorted(delivery.files.items())
         }
+        counts = self.totals.counts
         totals = {
             "generator": generator,
-            "persons": self.counts["persons"],
-            "patients": self.counts["patients"],
-            "counts": dict(sorted(self.counts.items())),
+            "persons": counts["persons"],
+            "patients": counts["patients"],
+            "counts": dict(sorted(counts.items())),
             "tables": _by_table(delivery),
             "files": files,
-            "stays_by_year": {str(y): n for y, n in sorted(self.stays.items())},
-            "planted": dict(sorted(self.planted.items())),
+            "stays_by_year": {str(y): n for y, n in sorted(self.totals.stays.items())},
+            "planted": dict(sorted(self.totals.planted.items())),
             "prevalence_rule": PREVALENCE_RULE,
             "prevalence": [
                 {"ald_num": n, "department": d, "sex": s, "year": y, "persons": count}
-                for (n, d, s, y), count in sorted(self.prevalence.items())
+                for (n, d, s, y), count in sorted(self.totals.prevalence.items())
             ],
         }
         text = json.dumps(totals, indent=1, ensure_ascii=False)
@@ -184,8 +231,40 @@ class Truth:
 
     def close(self) -> None:
         """Close the tables."""
-        for handle in self._handles.values():
-            handle.close()
+        writers, self._writers = self._writers, {}
+        for writer in writers.values():
+            writer.close()
+
+
+def read(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a table of a truth folder, typed."""
+    rows: list[dict[str, Any]] = pq.read_table(folder / f"{name}.parquet").to_pylist()
+    return rows
+
+
+def cents_by_person_year(
+    lines: dict[str, Ints], details: Ints, keep: int, first: int
+) -> dict[str, Ints]:
+    """Add up lines by person and year of care; ``details`` counts the details of each line."""
+    kept = np.flatnonzero(lines["person"] < keep)
+    year = lines["care"][kept].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+    key, where = np.unique(lines["person"][kept] * 1000 + year, return_inverse=True)
+
+    def total(values: Ints) -> Ints:
+        # Exact in floating point: cents of one person stay far below 2**53.
+        return np.bincount(where, values[kept], len(key)).astype(np.int64)
+
+    return {
+        "index": first + key // 1000,
+        "year": 1970 + key % 1000,
+        "lines": np.bincount(where, minlength=len(key)),
+        "details": total(details),
+        "paid_cents": total(lines["paid"]),
+        "base_cents": total(lines["base"]),
+        "reimbursed_cents": total(lines["repaid"]),
+        "complement_base_cents": total(lines["cpl_base"]),
+        "complement_reimbursed_cents": total(lines["cpl_repaid"]),
+    }
 
 
 def _by_table(delivery: Delivery) -> dict[str, Any]:
@@ -196,10 +275,10 @@ def _by_table(delivery: Delivery) -> dict[str, Any]:
         entry["bad_rows"] += known.bad
         entry["cents"].update(known.sums)
     return {
-        table: {
+        name: {
             "rows": entry["rows"],
             "bad_rows": entry["bad_rows"],
             "amounts": {n: str(Decimal(c).scaleb(-2)) for n, c in sorted(entry["cents"].items())},
         }
-        for table, entry in sorted(tables.items())
+        for name, entry in sorted(tables.items())
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import gzip
 import hashlib
 import json
@@ -25,6 +24,7 @@ import pytest
 
 from openchronic_assets.settings import Home
 from openchronic_assets.synthetic import generate
+from openchronic_assets.synthetic.truth import read as read_truth
 
 YEARS = (2019, 2020)
 OPENCHRONIC = str(Path(sys.executable).with_name("openchronic"))
@@ -123,12 +123,18 @@ def make_extract(folder: Path, persons: int = 300) -> Delivery:
     """Generate a small extract of two care years."""
     truth = folder.with_name(f"{folder.name}.truth")
     totals = generate(folder, persons, YEARS, 7, truth=truth)
-    return Delivery(folder, totals, _rows(truth / "persons.csv"), _rows(truth / "ald_episodes.csv"))
+    return Delivery(folder, totals, _rows(truth, "persons"), _rows(truth, "ald_episodes"))
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+def _rows(folder: Path, name: str) -> list[dict[str, str]]:
+    """Rows of a truth table as text: ISO dates, 1 and 0 for flags, nothing for NULL."""
+    return [
+        {
+            key: "" if value is None else str(int(value) if isinstance(value, bool) else value)
+            for key, value in row.items()
+        }
+        for row in read_truth(folder, name)
+    ]
 
 
 def plant(delivery: Delivery) -> None:

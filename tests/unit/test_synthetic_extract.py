@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import json
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import UsageError
 from openchronic_assets.synthetic import generate
-from openchronic_assets.synthetic.delivery import file_name
+from openchronic_assets.synthetic import truth as planted_truth
+from openchronic_assets.synthetic.layout import file_name
 
 KEYS = (
     "DCT_ORD_NUM, FLX_DIS_DTD, FLX_EMT_NUM, FLX_EMT_ORD, FLX_EMT_TYP, FLX_TRT_DTD, ORG_CLE_NUM,"
@@ -91,6 +92,34 @@ def test_the_same_arguments_give_the_same_bytes(
     generate(tmp_path / "again", PERSONS, YEARS, 42, dirt="realistic")
     assert tree(tmp_path / "again") == tree(out)
     assert tree(tmp_path / "again.truth") == tree(out.with_name("extract.truth"))
+
+
+def test_two_processes_write_the_bytes_of_one(tmp_path: Path) -> None:
+    for processes in (1, 2):
+        generate(tmp_path / f"p{processes}", 2100, (2019, 2019), 9, processes=processes)
+    assert tree(tmp_path / "p1") == tree(tmp_path / "p2")
+    assert tree(tmp_path / "p1.truth") == tree(tmp_path / "p2.truth")
+
+
+def test_an_extraction_has_the_keys_names_and_dates_of_extractions(tmp_path: Path) -> None:
+    totals = generate(tmp_path / "e", 200, (2019, 2019), 9, dirt="none", layout="extraction")
+    for name, known in totals["files"].items():
+        header, *rows = lines(tmp_path / "e" / name)
+        contract = load(known["table"]).for_year(2019)
+        assert not {"BEN_NIR_PSA", "NIR_ANO_17", "BEN_IDT_ANO"} & set(header.split(","))
+        for position, column in enumerate(contract.columns):
+            if column.type == "date" and "%Y-%m-%d" in column.formats:
+                cells = {row.split(",")[position] for row in rows} - {""}
+                assert all(cell[4] == cell[7] == "-" for cell in cells), (name, column.name)
+    assert "NUM_ENQ_IDT" in lines(tmp_path / "e" / "IR_BEN_R.csv")[0]
+
+
+def test_parquet_holds_the_cells_of_the_text_files(tmp_path: Path) -> None:
+    for form in ("csv", "parquet"):
+        generate(tmp_path / form, 200, (2019, 2019), 9, dirt="none", format=form)
+    rows = pq.read_table(tmp_path / "parquet" / "ER_PRS_F_2019.parquet").to_pylist()
+    written = lines(tmp_path / "csv" / "ER_PRS_F_2019.csv.gz")
+    assert written == [";".join(rows[0]), *(";".join(v or "" for v in r.values()) for r in rows)]
 
 
 def test_another_seed_gives_other_people(
@@ -221,9 +250,8 @@ def test_care_is_in_the_care_years_and_in_the_file_of_its_flux_year(
 
 
 def test_no_care_follows_a_death(base: duckdb.DuckDBPyConnection, clean: Any) -> None:
-    with (clean[0].with_name("extract.truth") / "persons.csv").open() as handle:
-        dead = [(r["ben_nir_psa"], r["death_date"]) for r in csv.DictReader(handle)]
-    dead = [(psa, when) for psa, when in dead if when]
+    persons = planted_truth.read(clean[0].with_name("extract.truth"), "persons")
+    dead = [(r["ben_nir_psa"], r["death_date"]) for r in persons if r["death_date"]]
     assert dead
     base.execute("create or replace temp table dead (psa varchar, died date)")
     base.executemany("insert into dead values (?, ?)", dead)
@@ -280,13 +308,17 @@ def test_dirt_adds_rows_and_changes_no_truth(
     assert dirty[1]["prevalence"] == clean[1]["prevalence"]
 
 
-def test_every_bad_row_is_where_the_truth_says(dirty: tuple[Path, dict[str, Any]]) -> None:
+def test_every_planted_line_is_where_the_truth_says(dirty: tuple[Path, dict[str, Any]]) -> None:
     out, totals = dirty
-    with (out.with_name("extract.truth") / "dirt.csv").open() as handle:
-        planted = list(csv.DictReader(handle))
-    kinds = {row["kind"] for row in planted}
-    assert kinds == {"bad_date", "three_decimals", "extra_separator", "text_in_number"}
-    by_file: dict[str, list[dict[str, str]]] = {}
+    planted = planted_truth.read(out.with_name("extract.truth"), "dirt")
+    added = [row for row in planted if row["becomes"] == "quarantined"]
+    assert {row["kind"] for row in added} == {
+        "bad_date",
+        "three_decimals",
+        "extra_separator",
+        "text_in_number",
+    }
+    by_file: dict[str, list[dict[str, Any]]] = {}
     for row in planted:
         by_file.setdefault(row["file"], []).append(row)
     for name, known in totals["files"].items():
@@ -294,22 +326,20 @@ def test_every_bad_row_is_where_the_truth_says(dirty: tuple[Path, dict[str, Any]
         assert len(written) == 1 + known["rows"] + known["bad_rows"], name
         header = written[0].split(";")
         for row in by_file.get(name, []):
-            values = written[int(row["line"]) - 1].split(";")
+            values = written[row["line"] - 1].split(";")
             if row["kind"] == "extra_separator":
                 assert len(values) == len(header) + 1
+                continue
+            value = values[header.index(row["column"])]
+            if row["kind"] in ("padded_key", "padded_code"):
+                assert value != value.strip()
+            elif row["kind"] == "float_cip13":
+                assert value.endswith(".0")
             else:
-                value = values[header.index(row["column"])]
                 assert value in ("12.345", "ABC") or value[:2] == "31", (name, row)
-    assert len(planted) == sum(known["bad_rows"] for known in totals["files"].values())
-
-
-def test_odd_values_are_counted(dirty: tuple[Path, dict[str, Any]]) -> None:
-    out, totals = dirty
-    planted = totals["planted"]
-    good = [row for name in totals["files"] if "PHA" in name for row in lines(out / name)]
-    as_float = sum(row.split(";")[10].endswith(".0") for row in good)
-    assert planted["float_cip13"] == pytest.approx(as_float, abs=3)  # bad rows may copy one
-    assert planted["padded_key"] > 0 and planted["months_on_one_character"] > 0
+    assert len(added) == sum(known["bad_rows"] for known in totals["files"].values())
+    assert {"padded_key", "padded_code", "float_cip13"} <= {row["kind"] for row in planted}
+    assert totals["planted"]["months_on_one_character"] > 0
 
 
 def test_the_marker_and_the_manifest_close_the_delivery(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from openchronic_assets.synthetic import figures, generate
+from openchronic_assets.synthetic import truth as truth_tables
 from openchronic_assets.synthetic.population import residence
 from openchronic_assets.synthetic.text import NEVER, cents, dates, day
 
@@ -20,6 +21,17 @@ YEARS = (2019, 2020)
 def table(path: Path, delimiter: str = ";") -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle, delimiter=delimiter))
+
+
+def planted(folder: Path, name: str) -> list[dict[str, str]]:
+    """Rows of a truth table as text: ISO dates, 1 and 0 for flags, nothing for NULL."""
+    return [
+        {
+            key: "" if value is None else str(int(value) if isinstance(value, bool) else value)
+            for key, value in row.items()
+        }
+        for row in truth_tables.read(folder.with_name(f"{folder.name}.truth"), name)
+    ]
 
 
 def read_date(text: str) -> date | None:
@@ -72,7 +84,7 @@ def test_deaths_stays_and_visits_are_of_the_published_order(
     out, totals = france
     years = person_years(totals)
     assert 0.007 < totals["counts"]["deaths"] / years < 0.012
-    stays = table(out.with_name("extract.truth") / "stays.csv", ",")
+    stays = planted(out, "stays")
     full = [row for row in stays if row["sessions"] == "0"]
     assert 0.22 < len(full) / years < 0.32
     assert any(row["exit_mode"] == "9" for row in full)
@@ -161,7 +173,7 @@ def test_the_rows_of_ir_imb_r_give_the_episodes_back(
             date.fromisoformat(row["start_date"]),
             date.fromisoformat(row["end_date"]) if row["end_date"] else None,
         )
-        for row in table(out.with_name("extract.truth") / "ald_episodes.csv", ",")
+        for row in planted(out, "ald_episodes")
     }
     assert found == truth
 
@@ -174,16 +186,15 @@ def test_real_life_of_the_exemption_rows_is_there(france: tuple[Path, dict[str, 
     assert 0.3 < share < 0.6
     ends = {row["IMB_ALD_DTF"] for row in rows}
     assert {"01/01/1600", "31/12/2099"} <= ends
-    planted = france[1]["planted"]
+    counted = france[1]["planted"]
     for what in ("imb_renewed", "imb_superseded", "imb_end_before_start", "imb_not_ald"):
-        assert planted[what] > 0
+        assert counted[what] > 0
 
 
 def test_prevalence_counts_equal_the_episodes(france: tuple[Path, dict[str, Any]]) -> None:
-    folder = france[0].with_name("extract.truth")
-    people = {row["index"]: row for row in table(folder / "persons.csv", ",")}
+    people = {row["index"]: row for row in planted(france[0], "persons")}
     counted: dict[tuple[int, str, int, int], set[str]] = {}
-    for row in table(folder / "ald_episodes.csv", ","):
+    for row in planted(france[0], "ald_episodes"):
         person = people[row["index"]]
         if person["fictitious"] == "1":
             continue
@@ -203,10 +214,7 @@ def test_prevalence_counts_equal_the_episodes(france: tuple[Path, dict[str, Any]
 
 
 def test_incidence_exists_in_each_year(france: tuple[Path, dict[str, Any]]) -> None:
-    starts = [
-        row["start_date"][:4]
-        for row in table(france[0].with_name("extract.truth") / "ald_episodes.csv", ",")
-    ]
+    starts = [row["start_date"][:4] for row in planted(france[0], "ald_episodes")]
     for year in YEARS:
         assert 0.015 < starts.count(str(year)) / 6000 < 0.045
 

@@ -1,0 +1,151 @@
+"""The truth of one block: its rows for each table of ``truth.TABLES``, and its totals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from openchronic_assets.synthetic import truth
+from openchronic_assets.synthetic.hospital import profiles
+from openchronic_assets.synthetic.text import NEVER, Ints, day, year_of
+from openchronic_assets.synthetic.truth import Totals
+from openchronic_assets.synthetic.universe import Universe
+
+if TYPE_CHECKING:
+    from openchronic_assets.synthetic.generate import Block
+
+# Tables whose rows are events of their own, beside the line that they detail.
+DETAILS = ("ER_PHA_F", "ER_BIO_F", "ER_CAM_F", "ER_UCD_F")
+
+
+def of(
+    made: Block, world: Universe, years: tuple[int, int], keep: int
+) -> tuple[dict[str, pa.Table], Totals]:
+    """Return the truth of the first ``keep`` persons of a block."""
+    totals = Totals()
+    totals.planted.update(made.odd)
+    for what, persons in made.found.planted.items():
+        totals.planted[what] += sum(person < keep for person in persons)
+    rows = {
+        "persons": _persons(made, world, keep, totals),
+        "ald_episodes": _episodes(made, world, years, keep, totals),
+        "stays": _stays(made, world, keep, totals),
+        "amounts": _amounts(made, keep),
+    }
+    return rows, totals
+
+
+def _persons(made: Block, world: Universe, keep: int, totals: Totals) -> pa.Table:
+    people = made.people
+    who = np.arange(keep)
+    twice = people.switch[:keep] < NEVER
+    place, commune = people.place[:keep].tolist(), people.commune[:keep].tolist()
+    consumer = np.array(made.consumer[:keep], bool)
+    fictitious = people.fictitious[:keep]
+    totals.counts.update(
+        persons=keep,
+        couples=keep + int(twice.sum()),
+        deaths=int((people.death[:keep] < NEVER).sum()),
+        fictitious=int(fictitious.sum()),
+        twins_rank_2=int((people.rank[:keep] == 2).sum()),
+        never_consume=int((~consumer).sum()),
+    )
+    return truth.table(
+        "persons",
+        index=people.first + who,
+        ben_nir_psa=people.psa[:keep],
+        ben_rng_gem=people.rank[:keep],
+        second_psa=[people.psa2[p] if twice[p] else None for p in range(keep)],
+        second_from=people.switch[:keep],
+        ben_idt_ano=people.idt_ano[:keep],
+        ben_idt_top=[0 if each is None else 1 for each in people.nir_ano[:keep]],
+        cdi_nir=people.cdi[:keep],
+        fictitious=fictitious,
+        sex=people.sex[:keep],
+        birth_date=people.birth[:keep],
+        department=[world.departments[p] for p in place],
+        commune=[world.communes[p][c] for p, c in zip(place, commune, strict=True)],
+        scheme=people.scheme[:keep],
+        death_date=people.death[:keep],
+        death_in_register=made.deaths.in_register[:keep],
+        death_certified=made.deaths.certified[:keep],
+        consumer=consumer,
+    )
+
+
+def _episodes(
+    made: Block, world: Universe, years: tuple[int, int], keep: int, totals: Totals
+) -> pa.Table:
+    people = made.people
+    known = sorted(
+        (each for each in made.found.episodes if each.person < keep),
+        key=lambda e: (e.person, e.start, e.number),
+    )
+    who = np.array([each.person for each in known], np.int64)
+    start = np.array([each.start for each in known], np.int64)
+    end = np.array([each.end for each in known], np.int64)
+    number = np.array([each.number for each in known], np.int64)
+    departments = [world.departments[p] for p in people.place[who].tolist()]
+    sex = people.sex[who]
+    counts = totals.counts
+    counts["ald_episodes"] += len(known)
+    real = ~people.fictitious
+    counts["patients"] += len(np.unique(who[real[who]]))
+    for year in range(years[0], years[1] + 1):
+        first, after = day(year), day(year + 1)
+        there = real & (people.birth < after) & (people.death >= first)
+        counts[f"persons_in_{year}"] += int(there[:keep].sum())
+        held = np.flatnonzero(
+            real[who] & (people.death[who] >= first) & (start < after) & (end >= first)
+        )
+        counts[f"patients_in_{year}"] += len(np.unique(who[held]))
+        cells = {
+            (int(number[i]), departments[i], int(sex[i]), year, int(who[i])) for i in held.tolist()
+        }
+        totals.prevalence.update(cell[:4] for cell in cells)
+    return truth.table(
+        "ald_episodes",
+        index=people.first + who,
+        ben_idt_ano=[people.idt_ano[p] for p in who.tolist()],
+        ald_num=number,
+        cim10=[each.code for each in known],
+        start_date=start,
+        end_date=end,
+        department=departments,
+        sex=sex,
+    )
+
+
+def _stays(made: Block, world: Universe, keep: int, totals: Totals) -> pa.Table:
+    people = made.people
+    kept = np.flatnonzero(made.stays.person < keep)
+    stays = made.stays.keep(kept)
+    year = year_of(stays.end)
+    totals.stays.update(year.tolist())
+    names = [each.name for each in profiles()]
+    return truth.table(
+        "stays",
+        index=people.first + stays.person,
+        ben_idt_ano=[people.idt_ano[p] for p in stays.person.tolist()],
+        profile=[names[k] for k in stays.profile.tolist()],
+        entry_date=stays.start,
+        exit_date=stays.end,
+        hospital=[world.hospitals[h].finess for h in stays.hospital.tolist()],
+        exit_mode=stays.leave.tolist(),
+        sessions=stays.sessions,
+        year=year,
+        chained=~made.unchained[kept],
+    )
+
+
+def _amounts(made: Block, keep: int) -> pa.Table:
+    lines = made.lines.lines
+    details: Ints = np.zeros(len(lines["person"]), np.int64)
+    for name in DETAILS:
+        if name in made.lines.details:
+            details += np.bincount(made.lines.details[name].line, minlength=len(details))
+    return truth.table(
+        "amounts", **truth.cents_by_person_year(lines, details, keep, made.people.first)
+    )
