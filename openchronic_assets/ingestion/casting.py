@@ -93,6 +93,14 @@ def date_formats(
     return formats
 
 
+def _told_by(text: str, decimals: int) -> str:
+    """Return whether a decimal with so many places holds a text's number unrounded."""
+    half = decimals // 2
+    number = f"[-+]?[0-9]*[.]?[0-9]{{0,{decimals}}}0*(e[+]?[0-9]+)?"
+    small = f"[-+]?[0-9]*[.]?[0-9]{{0,{half}}}0*e-0?[0-{half}]"
+    return f"regexp_full_match(lower({text}), '{number}|{small}')"
+
+
 def cast(column: Column, form: str | None) -> tuple[str, list[Fault]]:
     """Return the cast of the text ``t_<column>`` and the faults of the cast value ``<column>``."""
     name = column.lake_name
@@ -108,7 +116,8 @@ def cast(column: Column, form: str | None) -> tuple[str, list[Fault]]:
         # A cast from text rounds 12.7 to 13: where the text is not the number written back, the
         # exact value decides ('007' and '3400935418487.0' are whole numbers, '12.7' is none).
         exact = f"try_cast({text} as decimal(38, 10))"
-        differs = f"cast({name} as varchar) <> {text} and {exact} is distinct from {name}"
+        unlike = f"({exact} is distinct from {name} or not {_told_by(text, 10)})"
+        differs = f"cast({name} as varchar) <> {text} and {unlike}"
         return f"try_cast({text} as bigint)", [
             fault(f"({name} is null or ({differs}))", "not_an_integer")
         ]
@@ -120,7 +129,10 @@ def cast(column: Column, form: str | None) -> tuple[str, list[Fault]]:
         exact = f"try_cast({text} as decimal(38, 12))"
         return f"try_cast({text} as {column.lake_type})", [
             fault(f"{name} is null", "not_a_decimal"),
-            fault(f"{doubtful} and {exact} is distinct from {name}", "too_many_decimals"),
+            fault(
+                f"{doubtful} and ({exact} is distinct from {name} or not {_told_by(text, 12)})",
+                "too_many_decimals",
+            ),
         ]
     if column.type in ("year", "yearmonth", "month"):
         pattern = {

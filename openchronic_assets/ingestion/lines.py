@@ -1,23 +1,23 @@
 """A delivered text file as a stream of numbered lines, read once.
 
-The reader knows nothing of columns. It decompresses, numbers every line as an editor shows it and
-yields blocks of whole lines; a block can tell which of its lines a CSV reader might see otherwise.
+The reader knows nothing of columns. It numbers every line as an editor shows it and yields blocks
+of whole lines; a block can tell which of its lines a CSV reader might see otherwise.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from openchronic_assets.ingestion import formats
+from openchronic_assets.ingestion.formats import Format, UnreadableFile
 
 BLOCK = 2 << 20  # what fits a processor's cache is cut into cells a third faster than 8 MiB
 MAX_LINE = 16 << 20
@@ -57,7 +57,7 @@ class Block:
         """Tell each line that is blank or flawed, or holds a NUL or a lone carriage return."""
         if self.flaw or self.data.startswith(BOM):
             return np.ones(len(self), dtype=bool)
-        found = self._undecodable.copy()
+        found = self.undecodable.copy()
         found |= self.holding(b"\0")
         returns = self.data.count(b"\r")
         if returns and returns != self.data.count(b"\r\n"):
@@ -72,6 +72,12 @@ class Block:
         found = np.zeros(len(self), dtype=bool)
         if mark in self.data:
             self._mark(found, self._bytes == mark[0])
+        return found
+
+    def beyond_ascii(self) -> npt.NDArray[np.bool_]:
+        """Tell each line that holds a byte beyond ASCII."""
+        found = np.zeros(len(self), dtype=bool)
+        self._mark(found, self._bytes > 127)
         return found
 
     def only(self, chosen: npt.NDArray[np.int64]) -> bytes:
@@ -100,11 +106,11 @@ class Block:
         ``line_too_long`` (its text is then cut).
         """
         places = np.arange(len(self)) if chosen is None else chosen
-        bad = self._undecodable[places]
+        bad = self.undecodable[places]
         flaws = pa.array([self.flaw] * len(places), pa.string())
         if bad.any():
             flaws = pa.array(["undecodable_byte" if each else None for each in bad], pa.string())
-        if chosen is None and not bad.any():
+        if len(places) == len(self) and not bad.any():
             text = self.texts()
         else:
             text = pa.array(
@@ -122,27 +128,15 @@ class Block:
         lines[np.searchsorted(self.ends, np.flatnonzero(where), side="right")] = True
 
     @cached_property
-    def _undecodable(self) -> npt.NDArray[np.bool_]:
+    def undecodable(self) -> npt.NDArray[np.bool_]:
+        """Tell each line that is not UTF-8."""
         found = np.zeros(len(self), dtype=bool)
         if not _is_utf8(self.data):
             # Only lines with a byte beyond ASCII are looked at one by one.
-            self._mark(found, self._bytes > 127)
+            found = self.beyond_ascii()
             for place in np.flatnonzero(found):
                 found[place] = not _is_utf8(self._line(int(place)))
         return found
-
-
-class UnreadableFile(Exception):
-    """The bytes of a file cannot be read to their end.
-
-    ``code`` is the reason (``truncated_gzip``, ``not_gzip``, ``not_text``) and ``line`` the last
-    line that was read.
-    """
-
-    def __init__(self, code: str, line: int):
-        super().__init__(code)
-        self.code = code
-        self.line = line
 
 
 def sha256_of(path: Path) -> str:
@@ -154,14 +148,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def open_text(path: Path) -> IO[bytes]:
-    """Open a delivered file, decompressed if its name ends in ``.gz``."""
-    if path.name.lower().endswith(".gz"):
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def blocks(path: Path) -> Iterator[bytes]:
+def pieces(path: Path, form: Format) -> Iterator[bytes]:
     """Yield the decompressed bytes of a file.
 
     Raises:
@@ -169,44 +156,36 @@ def blocks(path: Path) -> Iterator[bytes]:
     """
     lines = 0
     try:
-        with open_text(path) as handle:
-            while block := handle.read(BLOCK):
-                lines += block.count(b"\n")
-                yield block
-    except EOFError as error:
-        raise UnreadableFile("truncated_gzip", lines) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableFile("not_gzip", lines) from error
+        for piece in formats.pieces(path, form, BLOCK):
+            lines += piece.count(b"\n")
+            yield piece
+    except UnreadableFile as error:
+        raise UnreadableFile(error.code, lines) from error
 
 
-def read_header(path: Path) -> str | None:
+def read_header(path: Path, form: Format | None = None) -> str | None:
     """Return the first line without its line end, or None for a file without any text.
 
     Raises:
         UnreadableFile: the file is not text, or not the gzip that its name says.
     """
     head = b""
-    for block in blocks(path):
-        head += block
+    for piece in pieces(path, form or formats.sniff(path)):
+        head += piece
         if b"\n" in head or len(head) > MAX_LINE:
             break
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnreadableFile("not_text", 0)
+        raise UnreadableFile("utf_16")
     head = head.removeprefix(BOM).lstrip(b"\r\n")
     first = head.split(b"\n", 1)[0].rstrip(b"\r")
     if not first.strip():
         return None
     if b"\x00" in first:
-        raise UnreadableFile("not_text", 0)
+        raise UnreadableFile("not_text")
     return first.decode("utf-8", errors="replace")
 
 
-def batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield (line, text, flaw) batches of every line after the header: see ``Block.batch``."""
-    return (block.batch() for block in numbered(path))
-
-
-def numbered(path: Path) -> Iterator[Block]:
+def numbered(path: Path, form: Format | None = None) -> Iterator[Block]:
     """Yield every line after the header, in blocks.
 
     Lines count from 1 at the header, as an editor shows them. Blank lines at the very end of a
@@ -219,17 +198,17 @@ def numbered(path: Path) -> Iterator[Block]:
     rest = b""
     blanks = 0  # lines without content that were read since, and are lines if content follows
     header_seen = False
-    overlong: bytes | None = None
-    for block in blocks(path):
-        data = rest + block
-        if overlong is not None:
+    long_line: bytes | None = None
+    for piece in pieces(path, form or formats.sniff(path)):
+        data = rest + piece
+        if long_line is not None:
             end = data.find(b"\n")
             if end < 0:
                 continue
-            yield Block(number, overlong, "line_too_long")
+            yield overlong(number, long_line)
             number += 1
             data = data[end + 1 :]
-            overlong = None
+            long_line = None
         if not header_seen:
             data = data.removeprefix(BOM)
             stripped = data.lstrip(b"\r\n")
@@ -255,7 +234,7 @@ def numbered(path: Path) -> Iterator[Block]:
         if len(rest) > MAX_LINE:
             end = rest.find(b"\n") + 1
             if not end:
-                overlong = rest[:CUT_LINE].decode("utf-8", errors="ignore").encode() + b"\n"
+                long_line = rest[:CUT_LINE]
                 rest = b""
                 continue
             # Nothing but line ends for long: they are counted, not held.
@@ -266,10 +245,16 @@ def numbered(path: Path) -> Iterator[Block]:
                 end = 0
             blanks += rest.count(b"\n", end)
             rest = rest[rest.rfind(b"\n") + 1 :]
-    if overlong is not None:
-        yield Block(number, overlong, "line_too_long")
+    if long_line is not None:
+        yield overlong(number, long_line)
     elif header_seen and (last := rest.rstrip(b"\r\n")):
         yield Block(number, last + b"\n")
+
+
+def overlong(number: int, line: bytes) -> Block:
+    """Return the beginning of a line of more than ``MAX_LINE`` bytes as a block that says so."""
+    cut = line[:CUT_LINE].decode("utf-8", errors="ignore").replace("\n", " ")
+    return Block(number, cut.encode() + b"\n", "line_too_long")
 
 
 def _end_of_content(data: bytes) -> int:

@@ -12,6 +12,7 @@ of the file. Why two paths: ``docs/decisions/0002-parse-fast-path.md``.
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -25,9 +26,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from openchronic_assets.contracts import Column, load
+from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import casting, identity, lines, structure
+from openchronic_assets.ingestion.formats import REMEDIES, UnreadableFile
 from openchronic_assets.ingestion.plain import NO_LINES, PlainReader
 from openchronic_assets.ingestion.report import Amount, FileReport
+from openchronic_assets.ingestion.source import Source
 
 CHUNK = 32 << 20  # bytes of text held at once
 SAMPLE = 5_000  # first lines, which decide date formats and the decimal mark
@@ -35,14 +39,6 @@ FIRST_REFUSED = 5  # places of refused rows that a report names
 
 # With these, a cut BEN_IDT_ANO is made whole (identity.person_identity_sql).
 _IDENTITY_PARTS = ("BEN_IDT_TOP", "BEN_NIR_PSA", "BEN_RNG_GEM")
-
-_UNREADABLE = {
-    "truncated_gzip": "the gzip stream ends early: copy the file again",
-    "not_gzip": "the file is not the gzip that its name says, or it is damaged: copy it again",
-    "not_text": "the file is not text in UTF-8: export it as CSV in UTF-8",
-    "empty_file": "the file is empty: ask the provider for it",
-    "changed_while_read": "the file changed while it was read: deliver it again once it is whole",
-}
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,10 @@ def parse_file(task: ParseTask, secret: bytes) -> FileReport:
 
     Returns a report in every case that a delivery can cause; whatever a file holds, no exception
     and no message carries a value of it.
+
+    Raises:
+        OpenChronicError: the machine failed, not the file: no room on disk or in memory, or the
+            file cannot be opened. Nothing of the attempt is left.
     """
     path = Path(task.path)
     report = FileReport(task.source, task.table, task.period, task.year, task.year_source)
@@ -80,20 +80,35 @@ def parse_file(task: ParseTask, secret: bytes) -> FileReport:
         shutil.rmtree(folder, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        _parse(task, path, secret, report)
+        _parse(task, Source(path), secret, report)
         if report.status == "loaded" and stamp_of(path) != task.stamp:
             _unreadable(report, "changed_while_read", 0)
-    except lines.UnreadableFile as error:
+    except UnreadableFile as error:
         _unreadable(report, error.code, error.line)
+    except (OSError, MemoryError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        report.status = "unreadable"
+        raise OpenChronicError(
+            f"{report.path} (table {report.table}): {_machine_fault(error)}; nothing was committed"
+        ) from None
     except duckdb.Error as error:
         # The engine's text may hold a raw row: only its class goes further.
         _unreadable(report, f"engine_{type(error).__name__}", 0)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if report.status == "unreadable":
-        for folder in (out, quarantine):
-            shutil.rmtree(folder, ignore_errors=True)
+        if report.status == "unreadable":
+            for folder in (out, quarantine):
+                shutil.rmtree(folder, ignore_errors=True)
     return report
+
+
+def _machine_fault(error: Exception) -> str:
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return "memory was not enough: free some, or give the task more, and run again"
+    if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        name = errno.errorcode.get(error.errno or 0, "I/O error")
+        return f"it cannot be read or written ({name}): see the disk and the permissions, run again"
+    # DuckDB reads no file here: its input and output are the parts it writes, and its spilling.
+    return "the lake or scratch cannot be written: free space on their disk and run again"
 
 
 def stamp_of(path: Path) -> tuple[int, int]:
@@ -103,35 +118,39 @@ def stamp_of(path: Path) -> tuple[int, int]:
 
 
 def _unreadable(report: FileReport, code: str, line: int) -> None:
-    remedy = _UNREADABLE.get(code, "it could not be parsed: see that memory and disk suffice")
+    remedy = REMEDIES.get(code, "it could not be parsed: see that memory and disk suffice")
     where = f", line {line}" if line else ""
     report.refuse("unreadable", code, f"{report.path}{where} (table {report.table}): {remedy}")
 
 
-def _parse(task: ParseTask, path: Path, secret: bytes, report: FileReport) -> None:
-    first_line = lines.read_header(path)
+def _parse(task: ParseTask, source: Source, secret: bytes, report: FileReport) -> None:
+    first_line = source.header()
+    report.container = source.format.compression or source.format.kind
+    if source.format.note:
+        report.notes.append(source.format.note)
     if first_line is None:
         _unreadable(report, "empty_file", 0)
         return
     if report.year is None:
-        report.year, report.year_source = _year_inside(path, first_line, task.table)
+        report.year, report.year_source = _year_inside(source, first_line, task.table)
     connection = _connect(task)
     try:
         try:
             strict = task.year_source == "name" and not task.accept_structure
             header = structure.check(first_line, load(task.table), report.year, strict=strict)
         except structure.StructureError as error:
-            _refuse(connection, path, task, report, error)
+            _refuse(connection, source, task, report, error)
             return
         report.ignored = list(header.ignored)
         report.absent = list(header.absent)
         report.foreign = list(header.foreign)
         identity.install(connection, secret)
         loader: _Loader | None = None
-        for number, chunk in enumerate(_chunks(path)):
+        for number, chunk in enumerate(_chunks(source)):
             if loader is None:
                 loader = _Loader(connection, header, task, report, chunk)
             loader.load(number, chunk)
+        report.encoding = source.encoding
     finally:
         connection.close()
 
@@ -149,12 +168,12 @@ def _connect(task: ParseTask) -> duckdb.DuckDBPyConnection:
     )
 
 
-def _chunks(path: Path) -> Iterator[list[lines.Block]]:
+def _chunks(source: Source) -> Iterator[list[lines.Block]]:
     """Yield the lines of a file by chunks of bounded size; at least one, be it empty."""
     held: list[lines.Block] = []
     size = 0
     yielded = False
-    for block in lines.numbered(path):
+    for block in source.blocks():
         held.append(block)
         size += len(block.data)
         if size >= CHUNK:
@@ -164,23 +183,23 @@ def _chunks(path: Path) -> Iterator[list[lines.Block]]:
         yield held
 
 
-def _year_inside(path: Path, first_line: str, table_name: str) -> tuple[int, str]:
+def _year_inside(source: Source, first_line: str, table_name: str) -> tuple[int, str]:
     """Find the year of a file whose name has none: its year columns, else its header."""
     table = load(table_name)
     separator, names = structure.split_header(first_line, table)
     for column in ("SOR_ANN", "FLX_PER_ANN", "FLX_DIS_DTD"):
         if column in names:
-            years = _years_of(path, separator, names.index(column))
+            years = _years_of(source, separator, names.index(column))
             if len(years) == 1:
                 return years.pop(), f"column {column}"
     newest = structure.newest_fitting_year(names, table)
     return newest or structure.NEWEST_YEAR, "newest structure that fits the header"
 
 
-def _years_of(path: Path, separator: str, place: int) -> set[int]:
+def _years_of(source: Source, separator: str, place: int) -> set[int]:
     years: set[int] = set()
-    batch = next(iter(lines.batches(path)), None)
-    for text in batch.column("text").to_pylist()[:SAMPLE] if batch is not None else []:
+    block = next(source.blocks(), None)
+    for text in block.batch().column("text").to_pylist()[:SAMPLE] if block is not None else []:
         cells = text.rstrip("\r\n").split(separator)
         if place < len(cells) and (found := re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", cells[place])):
             years.add(int(found.group()))
@@ -189,7 +208,7 @@ def _years_of(path: Path, separator: str, place: int) -> set[int]:
 
 def _refuse(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
+    source: Source,
     task: ParseTask,
     report: FileReport,
     error: structure.StructureError,
@@ -197,7 +216,7 @@ def _refuse(
     """Send every line of a file whose structure is wrong to quarantine."""
     report.refuse("refused", error.code, f"{report.path} (table {report.table}), line 1: {error}")
     column = error.columns[0] if error.columns else None
-    for number, blocks in enumerate(_chunks(path)):
+    for number, blocks in enumerate(_chunks(source)):
         chunk = pa.Table.from_batches((block.batch() for block in blocks), lines.SCHEMA)
         connection.register("chunk", chunk)
         rows = (

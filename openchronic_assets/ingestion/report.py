@@ -12,6 +12,7 @@ REASONS = {
     "undecodable_byte": "the line holds a byte that is not UTF-8",
     "nul_byte": "the line holds a NUL byte",
     "line_too_long": "the line is longer than 16 MiB",
+    "line_feed": "a value holds a line feed",
     "empty_line": "the line is empty",
     "missing_key": "a key column is empty",
     "not_an_integer": "the value is not a whole number",
@@ -86,6 +87,9 @@ class FileReport:
     foreign: list[str] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     quarantine_parts: list[str] = field(default_factory=list)
+    container: str = "text"  # or its compression, or ``sas7bdat``, ``parquet``
+    encoding: str = "utf-8"
+    notes: list[str] = field(default_factory=list)  # what is odd and harmless
     bytes: int = 0
     sha256: str = ""
 
@@ -100,6 +104,7 @@ class FileReport:
         """Turn the report into that of a file of which nothing is kept."""
         blank = FileReport(self.path, self.table, self.period, self.year, self.year_source)
         blank.sha256, blank.bytes = self.sha256, self.bytes
+        blank.container, blank.encoding, blank.notes = self.container, self.encoding, self.notes
         self.__dict__.update(blank.__dict__)
         self.status, self.code, self.message = status, code, message
 

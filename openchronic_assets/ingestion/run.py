@@ -30,6 +30,7 @@ from openchronic_assets.ingestion.delivery import (
 )
 from openchronic_assets.ingestion.parse import ParseTask, parse_file, stamp_of
 from openchronic_assets.ingestion.report import REASONS, Amount, FileReport, decimal_text
+from openchronic_assets.ingestion.source import Source
 from openchronic_assets.settings import Home
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _parse(
             continue
         same = seen.setdefault((each.table, hashes[each.source]), each.source)
         # Two periods without a row are the same bytes, and both are news.
-        if same != each.source and next(lines.batches(each.path), None) is not None:
+        if same != each.source and not Source(each.path).is_empty():
             reports.append(_duplicate(each, same, hashes[each.source]))
             continue
         tasks.append(_task(home, delivery, each, hashes[each.source], identifier, attempt))
@@ -243,6 +244,8 @@ def _parse(
     progress("parse", len(tasks), len(tasks))
     for result in parsed:
         if isinstance(result, _Failure):
+            if result.said:
+                raise OpenChronicError(result.said)
             raise OpenChronicError(
                 f"{result.source}: unforeseen {result.error} at {result.place}; nothing was "
                 "committed. See that memory and disk suffice, run again, and report it if it stays"
@@ -258,11 +261,14 @@ class _Failure:
     source: str
     error: str
     place: str
+    said: str | None = None
 
 
 def _parse_task(task: ParseTask, secret: bytes) -> FileReport | _Failure:
     try:
         return parse_file(task, secret)
+    except OpenChronicError as error:
+        return _Failure(task.source, "", "", str(error))
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}:{frame.lineno}"

@@ -8,7 +8,8 @@ from typing import Any
 
 from openchronic_assets.contracts import DIRECT_ALIASES, Table, load
 from openchronic_assets.errors import OpenChronicError, UsageError
-from openchronic_assets.ingestion.lines import UnreadableFile, read_header
+from openchronic_assets.ingestion.formats import REMEDIES, UnreadableFile
+from openchronic_assets.ingestion.source import Source
 
 SEPARATORS = (";", ",", "|", "\t")
 # The last year that the sources of the contracts describe (CNAM catalogue of 2021): a later file is
@@ -199,9 +200,9 @@ def check_file(path: Path, table_name: str | None, year: int | None) -> dict[str
     table = load(table_name or (recognised[0] if recognised else ""))
     asked = year if year is not None else (recognised[2] if recognised else None)
     try:
-        line = read_header(path)
+        line = Source(path).header()
     except UnreadableFile as error:
-        raise OpenChronicError(f"{path.name} cannot be read ({error.code})") from None
+        raise OpenChronicError(f"{path.name}: {REMEDIES[error.code]}") from None
     if line is None:
         raise OpenChronicError(f"{path.name} is empty: ask the provider for it")
     names = split_header(line, table)[1]

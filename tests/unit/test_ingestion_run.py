@@ -163,14 +163,15 @@ UNREADABLE = {
         "ER_PHA_F_2019.csv.gz", gzip.compress(text([PHA] * 500).encode())[:-40],
         "truncated_gzip", "copy the file again",
     ),
-    "a text that its name says is compressed": (
-        "ER_PHA_F_2019.csv.gz", text([PHA]).encode(), "not_gzip", "copy it again",
+    "a damaged head of a gzip": (
+        "ER_PHA_F_2019.csv.gz", b"\0" + gzip.compress(text([PHA]).encode()), "not_gzip",
+        "copy it again",
     ),
     "an empty file": ("ER_PHA_F_2019.csv", b"", "empty_file", "ask the provider"),
     "an empty compressed file": (
         "ER_PHA_F_2019.csv.gz", gzip.compress(b""), "empty_file", "ask the provider",
     ),
-    "a workbook": ("ER_PHA_F_2019.csv", b"\xff\xfeP\x00K\x00\n\x00", "not_text", "UTF-8"),
+    "a workbook": ("ER_PHA_F_2019.csv", b"\xff\xfeP\x00K\x00\n\x00", "utf_16", "UTF-8"),
 }  # fmt: skip
 
 
