@@ -17,29 +17,41 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from openchronic_assets.synthetic import figures
-from openchronic_assets.synthetic.population import BLOCK, People
+from openchronic_assets.synthetic.cohort import BLOCK, NO_SLOT
+from openchronic_assets.synthetic.population import People
+from openchronic_assets.synthetic.prevalence import SEVERITY_DEATH, SEVERITY_SHARES
 from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, pick, whole
 from openchronic_assets.synthetic.universe import Universe
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 YEAR = 365.25
 FOREVER_2099 = day(2099, 12, 31)
 # General scheme: rows are loaded since July 2005 (requete_type_ald).
 FIRST_INSERTION = day(2005, 7, 1)
-ALD_12_CLOSED = day(2011, 6, 27)
+# ALD 12 takes nobody new since the decree of June 2011.
+ALD_12, ALD_12_CLOSED_IN, ALD_12_CLOSED = 12, 2011, day(2011, 6, 27)
+COUNT = len(figures.ALD_NUMBERS)
+WORSENING = 0.06  # yearly chance that an ALD grows severer
 
 
 @dataclass
 class Episode:
-    """One ALD of one person; ``end`` is ``NEVER`` when it is open."""
+    """One ALD of one person; ``end`` is ``NEVER`` when it is open.
+
+    ``severity`` goes from 1 to 3 and may rise by one on the day ``worse`` (``NEVER`` if it does
+    not).
+    """
 
     person: int
     number: int
     start: int
     end: int
     code: str
+    severity: int = 1
+    worse: int = NEVER
 
 
 @dataclass
@@ -61,7 +73,10 @@ class Conditions:
     """Episodes and rows of a block, and what care needs to know of them, by person.
 
     ``starts``, ``ends`` and ``numbers`` are (person, slot) arrays of a person's first episodes;
-    empty slots start at ``NEVER``.
+    empty slots start at ``NEVER``. ``risk`` is the true chance, seen on 1 January of each year,
+    that an ALD begins in the year, by (year, person, ALD); ``risk_of_any`` that at least one does,
+    by (year, person). Both are 0 for what cannot begin: an ALD in force or over, people dead or not
+    yet born.
     """
 
     episodes: list[Episode] = field(default_factory=list)
@@ -70,6 +85,8 @@ class Conditions:
     starts: Ints = field(default_factory=lambda: np.full((BLOCK, 4), NEVER))
     ends: Ints = field(default_factory=lambda: np.full((BLOCK, 4), NEVER))
     numbers: Ints = field(default_factory=lambda: np.zeros((BLOCK, 4), np.int64))
+    risk: Floats = field(default_factory=lambda: np.zeros((0, BLOCK, len(figures.ALD_NUMBERS))))
+    risk_of_any: Floats = field(default_factory=lambda: np.zeros((0, BLOCK)))
 
     def note(self, what: str, person: int) -> None:
         """Count something planted, by the person that carries it."""
@@ -99,69 +116,209 @@ def motive_of(number: int) -> int:
     return {31: 43, 32: 45}.get(number, 41)
 
 
+@dataclass
+class _Life:
+    """Dates of each ALD by (person, slot), and of death, as the years go by.
+
+    ``begin`` and ``finish`` are ``NEVER`` where there is none; ``severity`` is that of today.
+    """
+
+    begin: Ints
+    finish: Ints
+    severity: Ints
+    worse: Ints
+    death: Ints
+
+    def in_force(self) -> Bools:
+        """Return what is in force after the last year that was drawn."""
+        there: Bools = (self.begin < NEVER) & (self.finish == NEVER)
+        return there
+
+
+@dataclass
+class _Chances:
+    """Chances of one year by (person, slot), for people with known class, age and department.
+
+    ``before`` is the chance to have the ALD on 1 January, ``alive`` that of those who survive the
+    year at its end, ``dead`` that of those who do not; ``onset`` and ``leave`` are the chances that
+    it begins and ends, ``dying`` the chance to die, by person.
+    """
+
+    before: Floats
+    alive: Floats
+    dead: Floats
+    dying: Floats
+    onset: Floats
+    leave: Floats
+
+    @classmethod
+    def of(cls, people: People, later: int, closed: bool) -> _Chances:
+        stand = people.cohort
+        before, alive = stand.rates(later - 1), stand.rates(later)
+        dead, dying = stand.model.among_the_dead(alive), stand.dying(later)
+        after = alive + dying[:, None] * (dead - alive)
+        # Who begins makes up for who leaves and for the rate of the next age.
+        onset = (after - before * (1 - stand.model.leave)) / (1 - before)
+        onset = np.clip(np.maximum(onset, 0.02 * after), 0, 1)
+        if closed:
+            onset[:, ALD_12 - 1] = 0.0
+        kept = np.divide(
+            after - (1 - before) * onset, before, out=np.ones_like(before), where=before > 0
+        )
+        return cls(before, alive, dead, dying, onset, np.clip(1 - kept, 0, 1))
+
+
 def onset(
     rng: np.random.Generator, people: People, world: Universe, years: tuple[int, int]
 ) -> Conditions:
-    """Draw the ALD of the block's persons: those in force at the start and the new ones."""
+    """Draw the ALD of the block's persons, those in force and the new ones, and the deaths.
+
+    The first year is drawn from its end: who dies and who is ill on 31 December come from the
+    cohort, whose counts are calibrated, and what was so on 1 January follows by the rule of Bayes.
+    The following years are drawn forward. Both are the same model: within a class, ALD begin and
+    end independently, then death is logistic in the ALD.
+    """
     known = figures.ald()
-    start, end = day(years[0]), day(years[1] + 1)
-    span = years[1] - years[0] + 1
-    age = people.age(start)
-    band = figures.age_band(np.maximum(age, 0))
-    factor = np.stack([figures.ald_factor(name) for name in world.departments])[people.place]
-    chance = np.minimum(known.rate[:, people.sex - 1, band].T * factor, 0.95)
-    chance[people.birth >= start] = 0.0
-    count = len(figures.ALD_NUMBERS)
-    stock, new = rng.random((BLOCK, count)), rng.random((BLOCK, count))
-    past, moment = rng.exponential(1.0, (BLOCK, count)), rng.random((BLOCK, count))
-    pick_code, leaves = rng.random((BLOCK, count)), rng.random((BLOCK, count))
-    former = rng.random(BLOCK)
-    arrivals = 1 - np.exp(-chance / known.mean_years * span)
-    arrivals[:, 11] = 0.0  # ALD 12 takes nobody new since 2011
-    found = Conditions()
-    for person, slot in np.argwhere((stock < chance) | (new < arrivals)).tolist():
-        number = slot + 1
-        birth = int(people.birth[person])
+    chances = _Chances.of(people, 0, years[0] > ALD_12_CLOSED_IN)
+    life, found = _first_year(rng, people, chances, years[0]), Conditions()
+    first = _first_risk(people, chances, life, years[0])
+    risk, any_risk = [first[0]], [first[1]]
+    for year in range(years[0] + 1, years[1] + 1):
+        chances = _Chances.of(people, year - years[0], year > ALD_12_CLOSED_IN)
+        here = (life.death == NEVER) & (people.birth < day(year + 1))
+        chances.onset[~here] = 0.0
+        chances.onset[life.begin < NEVER] = 0.0
+        risk.append(np.where((people.birth < day(year))[:, None], chances.onset, 0.0))
+        any_risk.append(1 - np.prod(1 - risk[-1], axis=1))
+        _next_year(rng, people, chances, life, here, year)
+    people.die(life.death)
+    found.risk, found.risk_of_any = np.stack(risk), np.stack(any_risk)
+    kind = rng.random((BLOCK, COUNT))
+    for person, slot in np.argwhere(life.begin < NEVER).tolist():
         codes, weights = known.codes[slot], known.weights[slot]
-        code = codes[int(np.searchsorted(np.cumsum(weights), pick_code[person, slot] * 0.999999))]
-        finish = NEVER
-        if stock[person, slot] < chance[person, slot]:
-            begin = start - 1 - int(past[person, slot] * known.mean_years[slot] * YEAR)
-            if number == 12 and begin > ALD_12_CLOSED:
-                begin = ALD_12_CLOSED - int(moment[person, slot] * 12 * YEAR)
-            if begin <= birth:
-                begin = birth + int(moment[person, slot] * (start - 1 - birth))
-            # One in twenty-five a year leaves: recovered, or not renewed.
-            if leaves[person, slot] < 0.04 * span:
-                finish = start + int(moment[person, slot] * (end - start))
-        else:
-            begin = start + int(moment[person, slot] * (end - start))
-        found.episodes.append(Episode(person, number, begin, finish, code))
-    # Past episodes, over before the period: to be read, never to be counted as prevalent.
-    carried = {(each.person, each.number) for each in found.episodes}
-    for person in np.flatnonzero((former < 0.015) & (age > 20)).tolist():
-        slot = int(stock[person].argmin())
-        if (person, slot + 1) not in carried and slot != 11:
-            finish = start - 200 - int(moment[person, slot] * 4 * YEAR)
-            begin = finish - int((1 + past[person, slot]) * 2 * YEAR)
-            if begin > people.birth[person]:
-                code = known.codes[slot][0]
-                found.episodes.append(Episode(person, slot + 1, begin, finish, code))
+        which = int(np.searchsorted(np.cumsum(weights)[:-1], kind[person, slot], side="right"))
+        found.episodes.append(
+            Episode(
+                person,
+                slot + 1,
+                int(life.begin[person, slot]),
+                int(life.finish[person, slot]),
+                codes[which],
+                int(life.severity[person, slot]) - int(life.worse[person, slot] < NEVER),
+                int(life.worse[person, slot]),
+            )
+        )
+    _former(rng, people, found, years)
     return found
 
 
-def burden(people: People, found: Conditions) -> Floats:
-    """Return each person's death hazard ratio from the ALD in force; about one on average."""
-    ratio = np.full(BLOCK, 0.72)
-    known = figures.ald()
-    for each in found.episodes:
-        ratio[each.person] = max(ratio[each.person], known.hazard_ratio[each.number - 1])
-    return ratio
+def _first_year(rng: np.random.Generator, people: People, chances: _Chances, year: int) -> _Life:
+    stand, shape = people.cohort, (BLOCK, COUNT)
+    start, end = day(year), day(year + 1)
+    dies = stand.dies
+    ill = np.where(dies[:, None], rng.random(shape) < chances.dead, stand.ill)
+    after = chances.alive + chances.dying[:, None] * (chances.dead - chances.alive)
+    new = chances.onset * (1 - chances.before)
+    new = np.divide(new, after, out=np.zeros(shape), where=after > 0)
+    left = chances.before * chances.leave / np.maximum(1 - after, 1e-12)
+    luck, moment, past = rng.random(shape), rng.random(shape), rng.random(shape)
+    incident, leaver = ill & (luck < new), ~ill & (luck < left)
+    since = np.maximum(start, people.birth)
+    death = np.where(dies, since + (rng.random(BLOCK) * (end - since)).astype(np.int64), NEVER)
+    within = _within(moment, since, np.minimum(end, death))
+    # Time since onset, exponential, not longer than life.
+    lived = (start - people.birth)[:, None] / YEAR
+    mean = figures.ald().mean_years
+    years_ago = -mean * np.log1p(-past * -np.expm1(-np.maximum(lived, 0) / mean))
+    before = start - 1 - np.floor(years_ago * YEAR).astype(np.int64)
+    late = before[:, ALD_12 - 1] > ALD_12_CLOSED
+    early = ALD_12_CLOSED - (moment[:, ALD_12 - 1] * 12 * YEAR).astype(np.int64)
+    before[late, ALD_12 - 1] = early[late]
+    before = np.maximum(before, people.birth[:, None])
+    begin = np.where(incident, within, np.where(ill | leaver, before, NEVER))
+    finish = np.where(leaver, within, NEVER)
+    weights = SEVERITY_SHARES * np.where(dies[:, None], SEVERITY_DEATH, 1.0)
+    edges = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
+    severity = 1 + (rng.random(shape)[:, :, None] >= edges[:, None, :2]).sum(axis=2)
+    return _Life(begin, finish, severity, np.full(shape, NEVER), death)
 
 
-def after_death(people: People, found: Conditions) -> None:
-    """Drop the episodes that would begin on or after their person's death."""
-    found.episodes = [e for e in found.episodes if e.start < people.death[e.person]]
+def _within(moment: Floats, low: Ints, high: Ints) -> Ints:
+    """Return days from ``low`` (of each person) to the day before ``high``."""
+    span = np.maximum(high - low, 1)[:, None]
+    found: Ints = low[:, None] + (moment * span).astype(np.int64)
+    return found
+
+
+def _first_risk(people: People, chances: _Chances, life: _Life, year: int) -> tuple[Floats, Floats]:
+    """Return the chance of each ALD and of any ALD to begin in the first year.
+
+    What is in force on 1 January tells something of who will die in the year, and with them of what
+    begins: the chances of the two fates are weighted by their odds given all that is in force.
+    """
+    ill = (life.begin < day(year)) & (life.begin < NEVER)
+    after = chances.alive + chances.dying[:, None] * (chances.dead - chances.alive)
+    new = np.divide(
+        chances.onset * (1 - chances.before), after, out=np.zeros_like(after), where=after > 0
+    )
+    left = chances.before * chances.leave / np.maximum(1 - after, 1e-12)
+    fates = []
+    for share, weight in ((chances.alive, 1 - chances.dying), (chances.dead, chances.dying)):
+        had = share * (1 - new) + (1 - share) * left
+        likelihood = np.where(ill, had, 1 - had).prod(axis=1) * weight
+        fates.append((likelihood, np.where(ill, 0.0, share * new / (1 - had))))
+    total = fates[0][0] + fates[1][0]
+    total = np.where(total > 0, total, 1.0)
+    each = sum(likelihood[:, None] * begins for likelihood, begins in fates) / total[:, None]
+    none = sum(likelihood * (1 - begins).prod(axis=1) for likelihood, begins in fates) / total
+    there = people.birth < day(year)
+    return np.where(there[:, None], each, 0.0), np.where(there, 1 - none, 0.0)
+
+
+def _next_year(
+    rng: np.random.Generator,
+    people: People,
+    chances: _Chances,
+    life: _Life,
+    here: Bools,
+    year: int,
+) -> None:
+    """Let a year pass: ALD begin and end, grow severer, and people die of them."""
+    shape, end = (BLOCK, COUNT), day(year + 1)
+    luck, moment, grows = rng.random(shape), rng.random(shape), rng.random(shape)
+    old = life.in_force() & here[:, None]
+    leaves = old & (luck < chances.leave)
+    begins = luck < chances.onset
+    grows_worse = old & ~leaves & (grows < WORSENING) & (life.severity < 3)
+    grows_worse &= life.worse == NEVER
+    ill = (old & ~leaves) | begins
+    factor = SEVERITY_DEATH[life.severity - 1] * people.cohort.model.odds
+    mean = (1 - chances.alive + chances.alive * people.cohort.model.odds).prod(axis=1)
+    odds = chances.dying / (1 - chances.dying) / mean * np.where(ill, factor, 1.0).prod(axis=1)
+    dies = here & (rng.random(BLOCK) < odds / (1 + odds))
+    since = np.maximum(day(year), people.birth)
+    death = since + (rng.random(BLOCK) * (end - since)).astype(np.int64)
+    life.death = np.where(dies, death, life.death)
+    within = _within(moment, since, np.minimum(end, life.death))
+    life.begin = np.where(begins, within, life.begin)
+    life.finish = np.where(leaves, within, life.finish)
+    life.worse = np.where(grows_worse, within, life.worse)
+    life.severity = life.severity + grows_worse
+
+
+def _former(
+    rng: np.random.Generator, people: People, found: Conditions, years: tuple[int, int]
+) -> None:
+    """Add ALD that were over before the period: to be read, never to be counted as prevalent."""
+    known, start = figures.ald(), day(years[0])
+    past, moment = rng.exponential(1.0, BLOCK), rng.random(BLOCK)
+    for person in np.flatnonzero(people.cohort.former != NO_SLOT).tolist():
+        slot = int(people.cohort.former[person])
+        finish = start - 200 - int(moment[person] * 4 * YEAR)
+        begin = finish - int((1 + past[person]) * 2 * YEAR)
+        if begin > people.birth[person]:
+            code = known.codes[slot][0]
+            found.episodes.append(Episode(person, slot + 1, begin, finish, code))
 
 
 def write(rng: np.random.Generator, people: People, found: Conditions, last: int) -> None:

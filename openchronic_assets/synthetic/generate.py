@@ -114,8 +114,6 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     rng = np.random.default_rng([seed, asked.universe_persons, block])
     people = population.draw(seed, block, rng, world, years)
     found = conditions.onset(rng, people, world, years)
-    population.die(rng, people, years, conditions.burden(people, found))
-    conditions.after_death(people, found)
     people.silent[[each.person for each in found.episodes]] = False
     conditions.write(rng, people, found, day(years[1] + 1, 12, 1))
     found.index()

@@ -1,7 +1,8 @@
 """The people of one block: who they are, where they live, when they are born and die.
 
 A block always draws ``BLOCK`` persons; an extract that needs fewer drops the last ones, so that a
-larger extract of the same seed and universe begins with the same persons.
+larger extract of the same seed and universe begins with the same persons. Age, sex, department
+and illness come from ``cohort``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from openchronic_assets.synthetic import figures
+from openchronic_assets.synthetic import cohort
+from openchronic_assets.synthetic.cohort import BLOCK as BLOCK
+from openchronic_assets.synthetic.cohort import NO_SLOT, Cohort
 from openchronic_assets.synthetic.text import NEVER, day
 from openchronic_assets.synthetic.universe import Universe
 
@@ -21,14 +24,15 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 1000
-
 # Shares of rare identities; of the order of what the documentation describes.
-TWIN_SHARE = 0.012
 SECOND_COUPLE_SHARE = 0.02
 FICTITIOUS_SHARE = 0.006
 NO_NIR_ANO_SHARE = 0.02
 NON_CONSUMER_SHARE = 0.05
+# Chance of moving to another department in a year, by age (INSEE: young adults move most).
+MOVING_AGES, MOVING = (18, 30, 45, 65), (0.015, 0.055, 0.022, 0.010, 0.007)
+# How much likelier each latent class is to live in a commune of the next deprivation quintile.
+DEPRIVATION_BY_CLASS = (0.94, 1.12, 1.15, 1.05)
 
 # Invented numbers that stand for protected situations, never a person (IR_NIR_V; decision 12).
 FICTITIOUS = ("05", "06", "11")
@@ -41,8 +45,11 @@ CORSICA = {"2A": "201", "2B": "202"}
 class People:
     """Arrays over the persons of a block; dates are days since 1970, ``NEVER`` = not known.
 
-    ``place`` is the position of the department in the universe. ``switch`` is the day from which
-    a person with two couples is known by ``psa2`` (``NEVER`` for the others).
+    ``place`` is the position in the universe of the last department of residence, ``res_dpt``,
+    ``res_com``, ``office`` and ``commune`` are of it too; those who move do so on ``moved``, from
+    ``place_before`` and ``commune_before``. ``quintile`` is the deprivation of the last commune,
+    0 overseas. ``switch`` is the day from which a person with two couples is known by ``psa2``
+    (``NEVER`` for the others). ``cohort`` is where the persons stand in the generating model.
     """
 
     first: int
@@ -66,6 +73,16 @@ class People:
     habit: Ints
     frail: Floats
     silent: Bools
+    cohort: Cohort
+    seed: int
+    quintile: Ints
+    moved: Ints
+    place_before: Ints
+    commune_before: Ints
+    res_dpt_before: list[str]
+    res_com_before: list[str]
+    gp_before: Ints
+    quintile_before: Ints
 
     def __len__(self) -> int:
         return len(self.place)
@@ -75,6 +92,37 @@ class People:
         birth = self.birth if person is None else self.birth[person]
         years: Ints = np.floor((np.asarray(when) - birth) / 365.25).astype(np.int64)
         return years
+
+    def place_on(self, when: Ints | int, person: Ints | None = None) -> Ints:
+        """Return the department (position) on a date, of all persons or of the given ones."""
+        who = np.arange(len(self)) if person is None else person
+        place: Ints = np.where(when < self.moved[who], self.place_before[who], self.place[who])
+        return place
+
+    def die(self, death: Ints) -> None:
+        """Set the days of death (``NEVER`` for the living); a move planned after one is undone."""
+        self.death = death
+        for each in np.flatnonzero((self.moved < NEVER) & (self.moved >= death)).tolist():
+            self.moved[each] = NEVER
+            for name in ("place", "commune", "gp", "res_dpt", "res_com"):
+                getattr(self, name)[each] = getattr(self, f"{name}_before")[each]
+            self.quintile[each] = self.quintile_before[each]
+
+    def renewed(self, epoch: int) -> tuple[list[str], list[str]]:
+        """Return (PSA, BEN_IDT_ANO) of everyone after the renewal number ``epoch``, 1 or more.
+
+        The provider renews every pseudonym about every two years (decision 2); twins go on
+        sharing theirs. Epoch 0 is ``psa`` (``psa2`` after ``switch``) and ``idt_ano``.
+        """
+        index = np.arange(self.first, self.first + len(self))
+        # The second of two twins, whose rank is 2, has the PSA of the first.
+        index = np.where(self.rank == 2, self.first + self.cohort.twin, index)
+        psa = [pseudonym(self.seed, f"psa/{epoch}", int(each)) for each in index]
+        ano = [
+            f"{p}{rank}" if known is None else pseudonym(self.seed, f"nir/{epoch}", self.first + i)
+            for i, (p, rank, known) in enumerate(zip(psa, self.rank, self.nir_ano, strict=True))
+        ]
+        return psa, ano
 
     @property
     def fictitious(self) -> Bools:
@@ -106,68 +154,47 @@ def residence(department: str, commune: str, scheme: int, letter: str) -> tuple[
     return f"0{department}", commune
 
 
-def hazard(age: Floats, sex: Ints) -> Floats:
-    """Return the yearly death hazard by age and sex: Gompertz, level of France 2019."""
-    male = 0.0113 * np.exp(0.100 * (age - 65))
-    female = 0.0054 * np.exp(0.118 * (age - 65))
-    infant = np.where(age < 1, 0.0035, 0.0)
-    rate: Floats = np.minimum(np.where(sex == 1, male, female) + infant, 0.9)
-    return rate
-
-
 def draw(
     seed: int, block: int, rng: np.random.Generator, world: Universe, years: tuple[int, int]
 ) -> People:
-    """Return the persons of a block, not yet dead: deaths come once their illnesses are known."""
+    """Return the persons of a block, not yet dead: deaths come with their illnesses."""
     first = block * BLOCK
     index = np.arange(first, first + BLOCK)
-    place = index % len(world.departments)
-    cells = [figures.people_of(name).ravel() for name in world.departments]
-    birth = np.zeros(BLOCK, np.int64)
-    sex = np.zeros(BLOCK, np.int64)
-    luck, within, tail = rng.random(BLOCK), rng.random(BLOCK), rng.exponential(900, BLOCK)
-    newborn, when = rng.random(BLOCK), rng.random(BLOCK)
-    start, end = day(years[0]), day(years[1] + 1)
-    for each, shares in enumerate(cells):
-        here = place == each
-        cell = np.searchsorted(np.cumsum(shares), luck[here] * 0.999999)
-        sex[here] = cell // figures.AGE_BANDS + 1
-        band = cell % figures.AGE_BANDS
-        days = (band + within[here]) * 5 * 365.25
-        days = np.where(band == figures.AGE_BANDS - 1, 95 * 365.25 + tail[here] % 4000, days)
-        birth[here] = start - 1 - days.astype(np.int64)
-        # As many births a year as the youngest band holds of each age.
-        share = shares.reshape(2, -1)[:, 0].sum() / 5 * (years[1] - years[0] + 1)
-        born = newborn[here] < share / (1 + share)
-        arrival = start + (when[here] * (end - start)).astype(np.int64)
-        birth[here] = np.where(born, arrival, birth[here])
+    stand = cohort.draw(world.seed, world.size, world.departments, years, block)
+    moved, before, place = _moves(rng, stand, world, years)
     scheme = rng.choice([1, 2, 3], BLOCK, p=[0.87, 0.07, 0.06])
     letters = np.where(rng.random(BLOCK) < 0.8, "A", "C")
-    commune = np.zeros(BLOCK, np.int64)
-    pull = rng.random(BLOCK)
-    for each, weights in enumerate(world.commune_weights):
-        here = place == each
-        commune[here] = np.searchsorted(np.cumsum(weights), pull[here] * 0.999999)
-    office, res_dpt, res_com = [], [], []
-    for p, c, s, letter in zip(place, commune, scheme, letters, strict=True):
-        department = world.departments[p]
-        mark = {1: "01C", 2: f"02{letter}", 3: f"03{letter}"}[int(s)]
-        fund = department if len(department) == 3 else f"{department}1"
-        fund = CORSICA.get(department, fund)
-        office.append(f"{mark}{fund}000")
-        coded = residence(department, world.communes[p][c], int(s), str(letter) if s > 1 else "C")
-        res_dpt.append(coded[0])
-        res_com.append(coded[1])
+    pull = rng.random((2, BLOCK))
+    commune = _communes(pull[0], place, stand.group, world)
+    commune_before = np.where(before == place, commune, 0)
+    gone = np.flatnonzero(before != place)
+    commune_before[gone] = _communes(pull[1, gone], before[gone], stand.group[gone], world)
+    lived = [
+        [
+            residence(world.departments[p], world.communes[p][c], s, letter if s > 1 else "C")
+            for p, c, s, letter in zip(
+                where.tolist(), which.tolist(), scheme.tolist(), letters.tolist(), strict=True
+            )
+        ]
+        for where, which in ((place, commune), (before, commune_before))
+    ]
+    quintile, quintile_before = (
+        np.array([world.quintiles[p][c] for p, c in zip(where, which, strict=True)])
+        for where, which in ((place, commune), (before, commune_before))
+    )
     people = People(
         first=first,
         place=place,
-        sex=sex,
-        birth=birth,
+        sex=stand.sex,
+        birth=stand.birth,
         death=np.full(BLOCK, NEVER),
         scheme=scheme,
-        office=office,
-        res_dpt=res_dpt,
-        res_com=res_com,
+        office=[
+            _office(world.departments[p], s, letter)
+            for p, s, letter in zip(place.tolist(), scheme.tolist(), letters.tolist(), strict=True)
+        ],
+        res_dpt=[dpt for dpt, _ in lived[0]],
+        res_com=[com for _, com in lived[0]],
         commune=commune,
         psa=[pseudonym(seed, "psa", int(each)) for each in index],
         psa2=[pseudonym(seed, "psa2", int(each)) for each in index],
@@ -180,64 +207,105 @@ def draw(
         habit=rng.integers(0, 1 << 30, BLOCK),
         frail=rng.gamma(4.0, 0.25, BLOCK),
         silent=rng.random(BLOCK) < NON_CONSUMER_SHARE,
+        cohort=stand,
+        seed=seed,
+        quintile=quintile,
+        moved=moved,
+        place_before=before,
+        commune_before=commune_before,
+        res_dpt_before=[dpt for dpt, _ in lived[1]],
+        res_com_before=[com for _, com in lived[1]],
+        gp_before=np.zeros(BLOCK, np.int64),
+        quintile_before=quintile_before,
     )
     _identities(rng, people, years)
-    for each in range(len(world.departments)):
-        here = place == each
-        gps = world.of[(each, 1)]
-        people.gp[here] = gps[people.habit[here] % len(gps)]
-    people.gp[rng.random(BLOCK) < 0.1] = 0
+    without = rng.random(BLOCK) < 0.1
+    for name, where in (("gp", people.place), ("gp_before", people.place_before)):
+        own = getattr(people, name)
+        for each in np.unique(where).tolist():
+            here = where == each
+            gps = world.of[(each, 1)]
+            own[here] = gps[people.habit[here] % len(gps)]
+        own[without] = 0
     return people
+
+
+def _office(department: str, scheme: int, letter: str) -> str:
+    """Return ORG_AFF_BEN: scheme and section, the department's fund, and the section within."""
+    mark = {1: "01C", 2: f"02{letter}", 3: f"03{letter}"}[scheme]
+    fund = department if len(department) == 3 else f"{department}1"
+    return f"{mark}{CORSICA.get(department, fund)}000"
+
+
+def _moves(
+    rng: np.random.Generator, stand: Cohort, world: Universe, years: tuple[int, int]
+) -> tuple[Ints, Ints, Ints]:
+    """Draw at most one move each: the day (``NEVER``), the department before and the last one.
+
+    The department of the first 31 December is that of the cohort, so a move of the first year
+    ends there and a later one begins there. Twins stay together.
+    """
+    start, end = day(years[0]), day(years[1] + 1)
+    first = day(years[0] + 1)
+    span = years[1] - years[0] + 1
+    yearly = np.array(MOVING)[np.searchsorted(np.array(MOVING_AGES), stand.age, side="right")]
+    luck, when, where = rng.random(BLOCK), rng.random(BLOCK), rng.random(BLOCK)
+    shares = stand.model.people.sum(axis=(1, 2))
+    other = np.searchsorted(np.cumsum(shares)[:-1], where, side="right")
+    moves = (luck < yearly * span) & (other != stand.home) & (stand.twin == NO_SLOT)
+    moved = start + (when * (end - start)).astype(np.int64)
+    moves &= moved > stand.birth + 30
+    early = moved < first
+    before = np.where(moves & early, other, stand.home)
+    place = np.where(moves & ~early, other, stand.home)
+    return np.where(moves, moved, NEVER), before, place
+
+
+def _communes(luck: Floats, place: Ints, group: Ints, world: Universe) -> Ints:
+    """Draw communes by their residents; the frail classes live more in deprived ones."""
+    commune = np.zeros(len(place), np.int64)
+    for each in np.unique(place).tolist():
+        weight = world.commune_weights[each]
+        steps = world.quintiles[each] - 3.0 * (world.quintiles[each] > 0)
+        for kind, tilt in enumerate(DEPRIVATION_BY_CLASS):
+            here = (place == each) & (group == kind)
+            edges = np.cumsum(weight * tilt**steps)
+            commune[here] = np.searchsorted(edges[:-1] / edges[-1], luck[here], side="right")
+    return commune
 
 
 def _identities(rng: np.random.Generator, people: People, years: tuple[int, int]) -> None:
     """Plant twins, second couples, invented numbers and missing NIR pseudonyms."""
-    twin = rng.random(BLOCK) < TWIN_SHARE
     second = rng.random(BLOCK) < SECOND_COUPLE_SHARE
     turn = rng.random(BLOCK)
     invented = rng.random(BLOCK) < FICTITIOUS_SHARE
     kind = rng.integers(0, len(FICTITIOUS), BLOCK)
     nameless = rng.random(BLOCK) < NO_NIR_ANO_SHARE
     start, end = day(years[0]), day(years[1] + 1)
-    taken = np.zeros(BLOCK, bool)
-    step = len(set(people.place.tolist()))
-    for each in np.flatnonzero(twin):
-        other = int(each) + step  # same department
-        if other >= BLOCK or taken[each] or taken[other]:
-            continue
-        taken[each] = taken[other] = True
+    twin = people.cohort.twin
+    taken = twin != NO_SLOT
+    for each in np.flatnonzero(twin == np.arange(BLOCK) + 1).tolist():
+        other = each + 1
         # A twin is the same insured, birth date and sex: one PSA, ranks 1 and 2.
         people.psa[other] = people.psa[each]
         people.rank[each], people.rank[other] = 1, 2
-        for name in ("birth", "sex", "scheme", "commune"):
+        for name in ("scheme", "commune", "commune_before", "quintile", "quintile_before"):
             values = getattr(people, name)
             values[other] = values[each]
-        for field in (people.office, people.res_dpt, people.res_com):
-            field[other] = field[each]
-    for each in np.flatnonzero(second & ~taken & (people.birth < start)):
+        for name in ("office", "res_dpt", "res_com", "res_dpt_before", "res_com_before"):
+            texts = getattr(people, name)
+            texts[other] = texts[each]
+    for each in np.flatnonzero(second & ~taken & (people.birth < start)).tolist():
         taken[each] = True
         people.switch[each] = start + int(turn[each] * (end - start))
-    for each in np.flatnonzero(invented & ~taken):
+    for each in np.flatnonzero(invented & ~taken).tolist():
         taken[each] = True
         people.cdi[each] = FICTITIOUS[int(kind[each])]
     # An unknown NIR gives the person the id PSA || rank; never with two couples, which only the
     # NIR can tie together.
-    for each in np.flatnonzero(nameless & (people.switch == NEVER) | people.fictitious):
+    for each in np.flatnonzero(nameless & (people.switch == NEVER) | people.fictitious).tolist():
         people.nir_ano[each] = None
     people.idt_ano = [
         nir if nir is not None else f"{psa}{rank}"
         for nir, psa, rank in zip(people.nir_ano, people.psa, people.rank, strict=True)
     ]
-
-
-def die(rng: np.random.Generator, people: People, years: tuple[int, int], burden: Floats) -> None:
-    """Draw the deaths of the period, ``burden`` being each person's hazard ratio."""
-    luck, when = rng.random((years[1] - years[0] + 1, BLOCK)), rng.random(BLOCK)
-    for number, year in enumerate(range(years[0], years[1] + 1)):
-        start, end = day(year), day(year + 1)
-        age = np.maximum(start + 182 - people.birth, 0) / 365.25
-        exposed = (people.death == NEVER) & (people.birth < end - 1)
-        chance = 1 - np.exp(-hazard(age, people.sex) * burden)
-        dies = exposed & (luck[number] < chance)
-        since = np.maximum(start, people.birth)
-        people.death[dies] = (since + (when * (end - since)).astype(np.int64))[dies]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openchronic_assets.synthetic import figures
+from openchronic_assets.synthetic.prevalence import model
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,6 +50,9 @@ class Universe:
     specialty: Ints
     of: dict[tuple[int, int], Ints]
     hospitals: tuple[Hospital, ...]
+    seed: int = 0
+    size: int = 1000
+    quintiles: tuple[Ints, ...] = ()
 
     def near(
         self, rng: np.random.Generator, department: Ints, specialty: int | Ints, loyal: Ints
@@ -76,7 +80,10 @@ def _prefix(department: str) -> str:
 
 
 def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
-    """Return the universe of ``size`` persons spread evenly over ``departments``."""
+    """Return the universe of ``size`` persons over ``departments``.
+
+    Providers follow the people: each department has as many for one person as the others.
+    """
     rng = np.random.default_rng([seed, size, 0xDE9A])
     known: dict[str, list[tuple[str, float]]] = {}
     for row in figures.rows("communes.csv"):
@@ -87,13 +94,15 @@ def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
     specialty = [0]
     of: dict[tuple[int, int], Ints] = {}
     hospitals: list[Hospital] = []
-    gps = max(4, round(size / len(departments) * 0.0009))
-    offer = {1: gps} | {s: max(2, round(gps * n / 100)) for s, n in SPECIALTIES.items()}
-    offer |= {900: max(2, gps // 4), 901: max(3, gps), 902: max(1, gps // 12)}
+    residents = size * model(departments).people.sum(axis=(1, 2))
     for place, department in enumerate(departments):
+        gps = max(4, round(residents[place] * 0.0009))
+        offer = {1: gps} | {s: max(2, round(gps * n / 100)) for s, n in SPECIALTIES.items()}
+        offer |= {900: max(2, gps // 4), 901: max(3, gps), 902: max(1, gps // 12)}
         named = known.get(department)
         if named is None:
-            first = 401 if len(department) == 3 else 1
+            # Overseas, the commune's first character is the department's last.
+            first = int(department[2]) * 100 + 1 if len(department) == 3 else 1
             named = [(f"{first + each:03d}", 1.0) for each in range(8)]
         communes.append(tuple(code for code, _ in named))
         weights.append(np.array([w for _, w in named]) / sum(w for _, w in named))
@@ -110,7 +119,7 @@ def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
             specialty += [kind if kind < 900 else 0] * count
             of[(place, kind)] = np.arange(start, start + count)
         short = "97" if len(department) == 3 else department
-        for each in range(max(4, round(size / len(departments) / 60_000))):
+        for each in range(max(4, round(residents[place] / 60_000))):
             # Numbers from x99xxxxx up are not attributed: no real hospital is named.
             hospitals.append(Hospital(f"{short}99{place:02d}{each:03d}", place, each % 4 == 3))
     return Universe(
@@ -121,4 +130,22 @@ def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
         np.array(specialty),
         of,
         tuple(hospitals),
+        seed,
+        size,
+        _quintiles(seed, departments, communes),
     )
+
+
+def _quintiles(
+    seed: int, departments: tuple[str, ...], communes: list[tuple[str, ...]]
+) -> tuple[Ints, ...]:
+    """Return the deprivation quintile of each commune, the same whatever the universe's size."""
+    found = []
+    for department, codes in zip(departments, communes, strict=True):
+        key = int.from_bytes(department.encode(), "big")
+        luck = np.random.default_rng([seed, key, 0xFDE])
+        overseas = len(department) == 3
+        found.append(
+            np.zeros(len(codes), np.int64) if overseas else luck.permutation(len(codes)) % 5 + 1
+        )
+    return tuple(found)

@@ -58,26 +58,6 @@ def test_one_person_in_five_has_an_ald(france: tuple[Path, dict[str, Any]]) -> N
     assert 1.15 < counts["ald_episodes"] / counts["patients"] < 1.40
 
 
-def test_the_figures_expect_170_to_210_per_thousand() -> None:
-    rates = figures.ald().rate
-    any_ald = 1 - np.prod(1 - rates, axis=0)
-    expected = float((any_ald * figures.people_of("FR")).sum())
-    assert 0.170 < expected < 0.210
-    # Nearly nobody at ten, most people at ninety; men more than women after fifty.
-    assert any_ald[:, 2].max() < 0.06
-    assert any_ald[:, 18].min() > 0.5
-    assert (any_ald[0, 10:17] > any_ald[1, 10:17]).all()
-
-
-def test_every_department_has_shares_that_sum_to_one_and_sensible_factors() -> None:
-    for department in ("23", "62", "974", "75", "2A", "976"):
-        assert figures.people_of(department).sum() == pytest.approx(1)
-        assert np.all(figures.ald_factor(department) >= 0.4)
-        assert np.all(figures.ald_factor(department) <= 2.5)
-    # Diabetes is far more frequent in La Réunion, heart failure is not.
-    assert figures.ald_factor("974")[7] > 1.5 > figures.ald_factor("974")[4]
-
-
 def test_deaths_stays_and_visits_are_of_the_published_order(
     france: tuple[Path, dict[str, Any]],
 ) -> None:
