@@ -39,7 +39,7 @@ DIRECT_ALIASES: dict[str, tuple[str, ...]] = {
 }
 _FIELDS = {
     "name", "type", "scale", "formats", "role", "domain", "unit", "nomenclature", "years",
-    "required", "reason", "years_note", "description",
+    "required", "reason", "years_note", "null_values", "description",
 }  # fmt: skip
 # libyaml reads the contracts ten times as fast as the parser in Python; it is not in every wheel.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -186,6 +186,9 @@ def _column(table: str, entry: dict[str, Any]) -> Column:
         raise ContractError(f"{where}: a pseudonym names its domain: {', '.join(DOMAINS)}")
     if entry["role"] == "identifier_dropped" and not entry.get("reason"):
         raise ContractError(f"{where}: a dropped identifier says its reason")
+    null_values = tuple(map(str, entry.get("null_values", ())))
+    if null_values and entry["role"] in ("amount", "pseudonym"):
+        raise ContractError(f"{where}: no text of an amount or a pseudonym stands for no value")
     try:
         years = Years.parse(str(entry["years"]))
     except ValueError:
@@ -205,5 +208,6 @@ def _column(table: str, entry: dict[str, Any]) -> Column:
         required=bool(entry.get("required", False)),
         reason=entry.get("reason"),
         years_note=entry.get("years_note"),
+        null_values=null_values,
         description=entry.get("description"),
     )

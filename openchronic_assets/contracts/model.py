@@ -47,7 +47,17 @@ CALENDARS = ("flux", "care", "snapshot")
 
 # Text forms in which deliveries write dates (snds_model: DCIR dd/mm/yyyy, PMSI ddMMMyyyy with or
 # without a time, ISO in public files). Month names are English in SAS exports.
-DATE_FORMATS = ("%d/%m/%Y", "%Y-%m-%d", "%d%b%Y", "%Y%m%d", "%d%b%Y:%H:%M:%S", "%Y-%m-%d %H:%M:%S")
+DATE_FORMATS = (
+    "%d/%m/%Y",
+    "%Y-%m-%d",
+    "%d%b%Y",
+    "%Y%m%d",
+    "%d%b%Y:%H:%M:%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%d%m%Y",
+    "%Y%m%d.0",  # a date that a tool took for a floating number (IR_PHA_R)
+)
 DATETIME_FORMATS = (
     "%d%b%Y:%H:%M:%S",
     "%Y-%m-%d %H:%M:%S",
@@ -97,7 +107,8 @@ class Column:
 
     ``scale`` is the number of decimals that a value may carry; ``unit`` what a number counts;
     ``nomenclature`` the code list that labels it; ``required`` columns must be in the header of a
-    file of their years, the others load as NULL where a delivery leaves them out. ``years_note``
+    file of their years, the others load as NULL where a delivery leaves them out. ``null_values``
+    are texts by which its provider says that there is no value: they load as NULL. ``years_note``
     says which source is believed, and why, where the two disagree or only one speaks.
     """
 
@@ -113,6 +124,7 @@ class Column:
     required: bool = False
     reason: str | None = None
     years_note: str | None = None
+    null_values: tuple[str, ...] = ()
     description: str | None = None
 
     @property

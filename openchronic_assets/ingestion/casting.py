@@ -45,8 +45,15 @@ def split_sql(header: Header) -> str:
 
 
 def cell(header: Header, column: Column) -> str:
-    """Return the expression of a column's text in the list ``f``, without blanks around it."""
-    return f"trim(f[{header.positions[column.name] + 1}])"
+    """Return the expression of a column's text in the list ``f``, without blanks around it.
+
+    A text by which the provider says that there is no value is empty.
+    """
+    text = f"trim(f[{header.positions[column.name] + 1}])"
+    for word in column.null_values:
+        escaped = word.replace("'", "''")
+        text = f"nullif({text}, '{escaped}')"
+    return f"coalesce({text}, '')" if column.null_values else text
 
 
 def has_decimal_comma(connection: duckdb.DuckDBPyConnection, header: Header, sample: str) -> bool:

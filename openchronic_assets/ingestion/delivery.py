@@ -1,7 +1,7 @@
 """A delivery: a folder of files, which of them are in scope, and its identity.
 
 The name of a file says its table and period: ``ER_PRS_F.csv``, ``ER_PRS_F_2019.csv.gz``,
-``ER_PRS_F_201902.csv``, ``T_MCO19B.csv``, in any case and any sub-folder. ``delivery.json`` is
+``ER_PRS_F_201902.sas7bdat``, ``T_MCO19B.zip``, in any case and any sub-folder. ``delivery.json`` is
 optional; the marker ``_SUCCESS`` matters to the sensor only.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from openchronic_assets.contracts import names
 from openchronic_assets.errors import Refused, UsageError
+from openchronic_assets.ingestion import formats
 
 MANIFEST = "delivery.json"
 COMPLETE = "_SUCCESS"
@@ -100,10 +100,8 @@ def scan(folder: Path, year: int | None = None) -> Delivery:
 
 def recognise(name: str) -> tuple[str, str, int | None] | None:
     """Return (table, period, year) of a file name, or None where it is not in scope."""
-    match = re.fullmatch(r"(.+?)\.csv(\.gz)?", name, re.IGNORECASE)
-    if not match:
-        return None
-    return names.recognise(match.group(1))
+    base = stem(name)
+    return None if base is None else names.recognise(base)
 
 
 def read_manifest(folder: Path) -> Manifest:

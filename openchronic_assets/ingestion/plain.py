@@ -104,6 +104,9 @@ class PlainReader:
         good = np.ones(len(taken), dtype=bool)
         for column in self.columns:
             text = _trimmed(cells.column(f"c{self.places[column.name]}").combine_chunks())
+            if column.null_values:
+                said = pc.is_in(text, pa.array(column.null_values))
+                text = pc.if_else(said, pa.scalar(None, pa.string()), text)
             if column.name in self.not_null and text.null_count:
                 good &= _numpy(pc.is_valid(text))
             if text.null_count == len(text):
