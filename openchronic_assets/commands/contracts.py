@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from openchronic_assets.console import HomeOption, JsonOption, out, print_json, show
+from openchronic_assets.console import (
+    HomeOption,
+    JsonOption,
+    err,
+    out,
+    plain,
+    print_json,
+    show,
+)
 
 app = typer.Typer(no_args_is_help=True, help="What a delivery must look like.")
 
 
 @app.command("show")
-def contractsshow(
+def contracts_show(
     table: Annotated[str, typer.Argument(help="SNDS name: ER_PRS_F, T_MCO19B.")],
     year: Annotated[int | None, typer.Option(help="Structure of one year.")] = None,
     home: HomeOption = None,
@@ -30,9 +38,12 @@ def contractsshow(
             "column": column.name,
             "type": column.lake_type if column.is_loaded else "not loaded",
             "role": column.role,
+            "unit": column.unit,
             "required": "yes" if column.required else "",
             "years": str(column.years),
             "nomenclature": column.nomenclature,
+            "domain": column.domain,
+            "years_note": column.years_note,
             "description": column.description or column.reason,
         }
         for column in found.columns
@@ -50,7 +61,8 @@ def contractsshow(
             }
         )
         return
-    title = f"{found.name}{f', {year}' if year else ''}: {found.grain}; key {', '.join(found.key)}"
+    key = f"key {', '.join(found.key)}" if found.key else "no key known"
+    title = f"{found.name}{f', {year}' if year else ''}: {found.grain}; {key}"
     show(rows, title)
 
 
@@ -64,6 +76,7 @@ def contracts_list(home: HomeOption = None, as_json: JsonOption = False) -> None
             "table": name,
             "product": load(name).product,
             "calendar": load(name).calendar,
+            "years": str(load(name).years),
             "columns": len(load(name).columns),
             "grain": load(name).grain,
         }
@@ -90,13 +103,15 @@ def contracts_check(
     if as_json:
         print_json(found)
     else:
-        show([{"what": name, "found": _joined(value)} for name, value in found.items()])
+        known = found.get("structure_of")
+        against = f"{found['table']} of {found['year']}" + (
+            f" (newest structure known: {known})" if known else ""
+        )
+        said = "fits" if found["fits"] else f"does not fit: {plain(found['message'])}"
+        out.print(f"{plain(found['file'])}, {against}: {said}", highlight=False, soft_wrap=True)
+        show(found["differences"])
     if not found["fits"]:
         raise typer.Exit(3)
-
-
-def _joined(value: Any) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 @app.command("diff")
@@ -115,8 +130,15 @@ def contracts_diff(
     if as_json:
         print_json(found.to_json())
         return
+    contract = load(table)
     rows = [
-        {"column": name, "moved": moved, "doubt": found.doubtful.get(name)}
+        {
+            "column": name,
+            "moved": moved,
+            "years": str(contract.column(name).years),
+            "description": contract.column(name).description,
+            "doubt": found.doubtful.get(name),
+        }
         for moved, names in (("appeared", found.appeared), ("disappeared", found.disappeared))
         for name in names
     ]
@@ -128,26 +150,35 @@ def contracts_diff(
 @app.command("import")
 def contracts_import(
     folder: Annotated[Path, typer.Argument(help="Checkout of the official schema.")],
+    write: Annotated[
+        Path | None,
+        typer.Option(help="New folder for the contracts as the schema would have them, to review."),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report what a checkout of the official schema says that the contracts do not."""
+    """Report what a checkout of the official schema says that was not reviewed yet."""
     from dataclasses import asdict
 
-    from openchronic_assets.contracts.compare import against_schema
+    from openchronic_assets.contracts import official, proposal
+    from openchronic_assets.contracts.compare import review
 
-    review = against_schema(folder)
+    checkout = official.read(folder)
+    found = review(checkout)
+    written = proposal.write(found, checkout, write) if write else []
     if as_json:
-        print_json(asdict(review))
+        files = [str(path) for path in written]
+        print_json(asdict(found) | {"is_empty": found.is_empty, "written": files})
         return
-    rows = [
-        {"table": table, "what": what, "columns": ", ".join(names)}
-        for what, found in (
-            ("new in the schema", review.new),
-            ("ended in the schema", review.ended),
-            ("not in the schema", review.gone),
-        )
-        for table, names in found.items()
-    ]
-    show(rows, f"{review.read} tables read")
-    out.print(f"{len(review.unknown_tables)} tables of the schema are not under contract")
+    rows = found.findings()
+    show(rows, f"{found.read} tables read, {len(rows)} findings")
+    if not rows:
+        out.print(f"{found.read} tables read: nothing that was not reviewed", highlight=False)
+    for where, why in found.unreadable.items():
+        err.print(f"{plain(where)}: {why}; not compared", highlight=False, soft_wrap=True)
+    if found.absent_tables:
+        names = ", ".join(found.absent_tables)
+        err.print(f"under contract, not in this checkout: {names}", highlight=False, soft_wrap=True)
+    if written:
+        out.print(f"{len(written)} files to review in {write}: read REVIEW.md first",
+                  highlight=False, soft_wrap=True)  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openchronic_assets.contracts import official
+from openchronic_assets.contracts.draft import accepts
 from openchronic_assets.contracts.loader import load, tables
-from openchronic_assets.contracts.model import Table
-from openchronic_assets.errors import UsageError
+from openchronic_assets.contracts.model import Column, Table
+from openchronic_assets.contracts.official import Checkout, Stated
 
 
 @dataclass(frozen=True)
@@ -56,70 +58,178 @@ def between_years(table: Table, before: int, after: int) -> YearDifference:
     )
 
 
+def header_differences(names: Sequence[str], table: Table, year: int) -> list[dict[str, str]]:
+    """Return how the columns of a header differ from a table in one year, one row a column.
+
+    ``names`` are folded and without aliases. A row says ``column``, ``what`` (absent, required or
+    not; of other years; outside the contract; twice), ``years`` of the column and its doubt.
+    """
+    known = {column.name: column for column in table.columns}
+    rows = []
+
+    def add(name: str, what: str) -> None:
+        column = known.get(name)
+        rows.append(
+            {
+                "column": name,
+                "what": what,
+                "years": str(column.years) if column else "",
+                "doubt": (column.years_note or "") if column else "",
+            }
+        )
+
+    for column in table.columns:
+        if year in column.years and column.name not in names:
+            add(column.name, "absent, required" if column.required else "absent")
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            add(name, "twice")
+        if name not in known:
+            add(name, "outside the contract")
+        elif year not in known[name].years:
+            add(name, "of other years")
+    return rows
+
+
 @dataclass
 class SchemaReview:
-    """What a checkout of the official schema says that the contracts do not, and the reverse.
+    """What a checkout of the official schema says that was not reviewed yet.
 
-    ``unknown_tables`` are not under contract; ``new`` and ``gone`` list columns by table;
-    ``ended`` are columns that the schema closes in a year after which the contract still has them.
+    By table, in names of columns: ``new`` are in the schema and not under contract; ``confirmed``
+    were under contract by the other source alone; ``gone`` were in the schema and no longer are;
+    ``ended`` are closed in a year in which the contract still has them. ``years``, ``types``,
+    ``lengths``, ``nomenclatures`` map a column to what it was and what it is; ``refusing`` are
+    those of ``types`` whose new values the contract would refuse.
+
+    ``unknown_tables`` are new; ``absent_tables`` are under contract and not in this checkout,
+    which may be partial: nothing is concluded from them. ``left_out`` are out of scope by choice.
     """
 
     read: int = 0
     unknown_tables: list[str] = field(default_factory=list)
     absent_tables: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     new: dict[str, list[str]] = field(default_factory=dict)
+    confirmed: dict[str, list[str]] = field(default_factory=dict)
     gone: dict[str, list[str]] = field(default_factory=dict)
     ended: dict[str, list[str]] = field(default_factory=dict)
+    years: dict[str, dict[str, str]] = field(default_factory=dict)
+    types: dict[str, dict[str, str]] = field(default_factory=dict)
+    refusing: dict[str, list[str]] = field(default_factory=dict)
+    lengths: dict[str, dict[str, str]] = field(default_factory=dict)
+    nomenclatures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the contracts say all that the schema says of their tables."""
-        return not (self.new or self.ended)
+        """Whether the schema says nothing that was not reviewed."""
+        return not self.changed_tables() and not self.unknown_tables
+
+    def changed_tables(self) -> list[str]:
+        """Return the tables under contract of which the schema says something new."""
+        found: set[str] = set()
+        for what in (self.new, self.confirmed, self.gone, self.ended, self.years, self.types,
+                     self.lengths, self.nomenclatures):  # fmt: skip
+            found.update(what)
+        return sorted(found)
+
+    def findings(self) -> list[dict[str, str]]:
+        """Return one row a finding: table, what, column, and what it was and is."""
+        rows = [
+            {"table": table, "what": "new table", "column": "", "was and is": ""}
+            for table in self.unknown_tables
+        ]
+        listed = (
+            ("new column", self.new),
+            ("ended column", self.ended),
+            ("no longer in the schema", self.gone),
+            ("now in the schema too", self.confirmed),
+        )
+        for what, by_table in listed:
+            for table, names in by_table.items():
+                for name in names:
+                    column, _, rest = name.partition(" ")
+                    rows.append({"table": table, "what": what, "column": column,
+                                 "was and is": rest.strip("()")})  # fmt: skip
+        mapped = (
+            ("years", self.years),
+            ("type", self.types),
+            ("length", self.lengths),
+            ("nomenclature", self.nomenclatures),
+        )
+        for what, changed in mapped:
+            for table, columns in changed.items():
+                for name, moved in columns.items():
+                    refused = what == "type" and name in self.refusing.get(table, [])
+                    rows.append({"table": table, "what": what, "column": name,
+                                 "was and is": moved + (", which the contract would refuse"
+                                                        if refused else "")})  # fmt: skip
+        return sorted(rows, key=lambda row: row["table"].upper())
 
 
 def against_schema(folder: Path) -> SchemaReview:
-    """Compare the contracts with a checkout of the official schema (one JSON file a table).
+    """Compare a checkout of the official schema (one JSON file a table) with what was reviewed.
 
     Nothing is changed: next year's structure is this report and a review of the YAML files.
 
     Raises:
         UsageError: the folder holds no table schema.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: name a checkout of the official schema")
-    found: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.rglob("*.json")):
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError):
-            continue
-        if isinstance(document, dict) and isinstance(document.get("fields"), list):
-            found[str(document.get("name", path.stem)).upper()] = document
-    if not found:
-        raise UsageError(f"{folder} holds no table schema: a JSON file with a list of fields each")
-    review = SchemaReview(read=len(found))
-    ours = {name.upper(): load(name) for name in tables()}
-    review.unknown_tables = sorted(found[name]["name"] for name in set(found) - set(ours))
-    review.absent_tables = sorted(ours[name].name for name in set(ours) - set(found))
-    for name in sorted(set(found) & set(ours)):
-        _review(ours[name], found[name]["fields"], review)
-    return review
+    return review(official.read(folder))
 
 
-def _review(table: Table, fields: list[dict[str, Any]], review: SchemaReview) -> None:
-    theirs = {str(each["name"]).upper(): each for each in fields}
+def review(checkout: Checkout) -> SchemaReview:
+    """Return what a checkout says that was not reviewed yet."""
+    ours = {name.upper(): name for name in tables()}
+    theirs = {name.upper(): name for name in checkout.tables}
+    found = SchemaReview(read=len(theirs), unreadable=dict(checkout.unreadable))
+    outside = sorted(name for folded, name in theirs.items() if folded not in ours)
+    found.left_out = [name for name in outside if name.upper().startswith(official.LEFT_OUT)]
+    found.unknown_tables = [name for name in outside if name not in found.left_out]
+    found.absent_tables = sorted(name for folded, name in ours.items() if folded not in theirs)
+    for folded in sorted(set(ours) & set(theirs)):
+        table = load(ours[folded])
+        seen = official.reviewed().get(table.name, {})
+        _review(table, seen, checkout.tables[theirs[folded]], found)
+    return found
+
+
+def _review(
+    table: Table, seen: dict[str, Stated], now: dict[str, Stated], found: SchemaReview
+) -> None:
     mine = {column.name: column for column in table.columns}
-    if new := [name for name in theirs if name not in mine]:
-        review.new[table.name] = new
-    if gone := [name for name in mine if name not in theirs]:
-        review.gone[table.name] = gone
-    ended = []
-    for name, each in theirs.items():
-        created, deleted = (str(each.get(key) or "") for key in ("dateCreated", "dateDeleted"))
-        # Created and deleted in the same year is a known defect of the schema: it means created.
-        if deleted.isdigit() and deleted != created and name in mine:
-            column = mine[name]
-            if int(deleted) in column.years and not column.years_note:
-                ended.append(f"{name} (absent from {deleted} on)")
-    if ended:
-        review.ended[table.name] = ended
+    if new := [name for name in now if name not in mine]:
+        found.new[table.name] = new
+    if confirmed := [name for name in now if name in mine and name not in seen]:
+        found.confirmed[table.name] = confirmed
+    if gone := [name for name in seen if name not in now]:
+        found.gone[table.name] = gone
+    for name in now:
+        if name in mine and name in seen:
+            _moved(table.name, mine[name], seen[name], now[name], found)
+
+
+def _moved(table: str, ours: Column, was: Stated, now: Stated, found: SchemaReview) -> None:
+    ends = now.deleted if now.deleted != now.created else ""
+    if ends and ends != was.deleted and int(ends) in ours.years:
+        found.ended.setdefault(table, []).append(f"{ours.name} (absent from {ends} on)")
+    elif now.years and now.years != was.years:
+        found.years.setdefault(table, {})[ours.name] = _arrow(was.years, now.years)
+    if now.type and (now.type, now.oracle, now.format) != (was.type, was.oracle, was.format):
+        found.types.setdefault(table, {})[ours.name] = _arrow(_type(was), _type(now))
+        if not accepts(ours, now):
+            found.refusing.setdefault(table, []).append(ours.name)
+    if now.length and now.length != was.length:
+        found.lengths.setdefault(table, {})[ours.name] = _arrow(was.length, now.length)
+    if now.nomenclature and now.nomenclature != was.nomenclature:
+        found.nomenclatures.setdefault(table, {})[ours.name] = _arrow(
+            was.nomenclature, now.nomenclature
+        )
+
+
+def _type(stated: Stated) -> str:
+    return " ".join(each for each in (stated.type, stated.oracle, stated.format) if each)
+
+
+def _arrow(was: str, now: str) -> str:
+    return f"{was or 'nothing'} → {now}"

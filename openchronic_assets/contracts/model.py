@@ -90,6 +90,15 @@ class Years:
             spans.append((int(first), int(last) if last else None))
         return cls(tuple(spans))
 
+    def before(self, year: int) -> Years:
+        """Return the same years, closed before one of them."""
+        kept = [
+            (first, year - 1 if last is None or last >= year else last)
+            for first, last in self.spans
+            if first < year
+        ]
+        return Years(tuple(kept))
+
     def __contains__(self, year: int) -> bool:
         return any(first <= year and (last is None or year <= last) for first, last in self.spans)
 
@@ -99,6 +108,20 @@ class Years:
         return ",".join(
             f"{first}-" if last is None else f"{first}-{last}" for first, last in self.spans
         )
+
+
+def spans(years: set[int], *, open_end: bool) -> str:
+    """Return years as contracts write them, ``2009-2010,2013-2013``; the last one maybe open."""
+    found: list[list[int]] = []
+    for year in sorted(years):
+        if found and found[-1][1] == year - 1:
+            found[-1][1] = year
+        else:
+            found.append([year, year])
+    written = [f"{first}-{last}" for first, last in found]
+    if open_end and written:
+        written[-1] = f"{found[-1][0]}-"
+    return ",".join(written)
 
 
 @dataclass(frozen=True)
@@ -176,6 +199,18 @@ class Table:
         return self.name.lower()
 
     @property
+    def years(self) -> Years:
+        """The years in which the table exists: those of any of its columns."""
+        ranges = [each.years.spans for each in self.columns]
+        if any(each == ((0, None),) for each in ranges):
+            return Years.parse("all")
+        far = 1 + max((last or first) for each in ranges for first, last in each)
+        present = {
+            year for year in range(1900, far + 1) if any(year in c.years for c in self.columns)
+        }
+        return Years.parse(spans(present, open_end=far in present))
+
+    @property
     def patient_key(self) -> Column | None:
         """The column that says whose row it is, where the table has one."""
         for name in ("BEN_NIR_PSA", "NIR_ANO_17", "BEN_IDT_ANO"):
@@ -207,7 +242,7 @@ class Table:
         """
         columns = tuple(column for column in self.columns if year in column.years)
         if not columns:
-            raise ContractError(f"{self.name} does not exist in {year}; see: contracts show")
+            raise ContractError(f"{self.name} does not exist in {year}; its years: {self.years}")
         kept = {column.name for column in columns}
         return dataclasses.replace(
             self,

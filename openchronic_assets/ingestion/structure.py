@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from openchronic_assets.contracts import DIRECT_ALIASES, Table, load
+from openchronic_assets.contracts.compare import header_differences
+from openchronic_assets.contracts.official import newest_year
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.ingestion.formats import REMEDIES, UnreadableFile
 from openchronic_assets.ingestion.source import Source
 
 SEPARATORS = (";", ",", "|", "\t")
-# The last year that the sources of the contracts describe (CNAM catalogue of 2021): a later file is
-# held against the newest structure known.
-NEWEST_YEAR = 2021
+# The last year that the sources of the contracts describe: a later file is held against the newest
+# structure known.
+NEWEST_YEAR = newest_year()
 
 
 @dataclass(frozen=True)
@@ -208,15 +210,23 @@ def check_file(path: Path, table_name: str | None, year: int | None) -> dict[str
     names = split_header(line, table)[1]
     against = asked or newest_fitting_year(names, table) or NEWEST_YEAR
     answer: dict[str, Any] = {"file": path.name, "table": table.name, "year": against}
+    if against > NEWEST_YEAR:
+        answer["structure_of"] = NEWEST_YEAR
+    differences = header_differences(names, table, min(against, NEWEST_YEAR))
     try:
         header = check(line, table, against, strict=asked is not None)
     except StructureError as error:
-        return answer | {"fits": False, "reason": error.code, "message": str(error),
-                         "columns": list(error.columns)}  # fmt: skip
+        answer |= {"fits": False, "reason": error.code, "message": str(error),
+                   "columns": list(error.columns)}  # fmt: skip
+    else:
+        answer |= {"fits": True, "separator": header.separator}
     return answer | {
-        "fits": True,
-        "separator": header.separator,
-        "absent": list(header.absent),
-        "of_other_years": list(header.foreign),
-        "outside_the_contract": list(header.ignored),
+        "absent": [each["column"] for each in differences if each["what"].startswith("absent")],
+        "of_other_years": [
+            each["column"] for each in differences if each["what"] == "of other years"
+        ],
+        "outside_the_contract": [
+            each["column"] for each in differences if each["what"] == "outside the contract"
+        ],
+        "differences": differences,
     }
