@@ -139,6 +139,28 @@ class Hierarchy:
             for value, share in zip(values, shares, strict=True)
         }
 
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The values of all levels, each once, in ascending order of text."""
+        return tuple(sorted({value for values in self.values for value in values}))
+
+    @cached_property
+    def label_codes(self) -> NDArray[np.int64]:
+        """An array (levels, leaves) with the position in ``labels`` of the value of each leaf."""
+        index = {label: code for code, label in enumerate(self.labels)}
+        return np.array(
+            [[index[row[level]] for row in self.rows] for level in range(self.height)],
+            dtype=np.int64,
+        )
+
+    @cached_property
+    def label_leaves(self) -> NDArray[np.int64]:
+        """An array (labels,) with the number of leaves under each of ``labels``."""
+        result = np.zeros(len(self.labels), dtype=np.int64)
+        for codes in self.label_codes:
+            result[np.unique(codes)] = np.bincount(codes)[np.unique(codes)]
+        return result
+
     def lift(self, fine: int, coarse: int) -> NDArray[np.int64]:
         """Map the codes of level ``fine`` to the codes of level ``coarse`` (an array of codes)."""
         mapping = np.zeros(len(self.values[fine]), dtype=np.int64)

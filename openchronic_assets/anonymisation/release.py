@@ -43,7 +43,7 @@ from openchronic_assets.settings import Home
 
 DEMO_APPROVERS = ("demo-approver-1", "demo-approver-2")
 DEMONSTRATION = "demonstration"
-METHOD = "local-recoding-1"
+METHOD = "local-recoding-2"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
 _ATTEMPT = ".attempt-"

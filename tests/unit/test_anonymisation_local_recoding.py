@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openchronic_assets.anonymisation.cube import Cube, cube_from_arrow
 from openchronic_assets.anonymisation.full_domain import search
 from openchronic_assets.anonymisation.hierarchies import Hierarchy
-from openchronic_assets.anonymisation.local_recoding import Recoding, recode
+from openchronic_assets.anonymisation.local_recoding import Recoding, loss_of, recode
 from openchronic_assets.anonymisation.metrics import measure_classes
 
 PLACE = Hierarchy(
@@ -65,12 +65,12 @@ def test_weights_decide_which_attribute_stays_fine() -> None:
         max_size=80,
     ),
     k=st.integers(1, 12),
-    cost=st.sampled_from([0.0, 0.1, 1.0]),
+    keep_all=st.booleans(),
 )
 def test_every_tuple_has_k_records_and_covers_the_records_it_stands_for(
-    rows: list[tuple[str, str]], k: int, cost: float
+    rows: list[tuple[str, str]], k: int, keep_all: bool
 ) -> None:
-    cube, result = recoded(rows, k, suppression_cost=cost)
+    cube, result = recoded(rows, k, keep_all=keep_all)
     assert result.records + result.suppressed == len(rows)
     again: Counter[tuple[str, ...]] = Counter()
     for position, levels in enumerate(result.shown.tolist()):
@@ -83,7 +83,11 @@ def test_every_tuple_has_k_records_and_covers_the_records_it_stands_for(
         )
     assert dict(again) == dict(zip(result.tuples, result.counts.tolist(), strict=True))
     assert all(count >= k for count in again.values())
-    assert ("*", "*") not in again
+    assert keep_all or ("*", "*") not in again
+    if keep_all:
+        assert result.suppressed == (len(rows) if len(rows) < k else 0)
+    figures = measure_classes(dict(again), BOTH, result.suppressed)
+    assert loss_of(result) == pytest.approx(figures.loss, abs=1e-12)
     assert list(result.tuples) == sorted(result.tuples)
 
 
