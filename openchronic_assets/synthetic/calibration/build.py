@@ -212,11 +212,12 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
     with (folder / "nomenclatures/CIS_CIP_bdpm.txt").open(encoding="utf-8") as handle:
         for line in handle:
             fields = line.rstrip("\n").split("\t")
-            price, rate = fields[9], re.search(r"\d+", fields[8])
-            if price and rate:
+            written, percent = fields[9], re.search(r"\d+", fields[8])
+            if written and percent:
                 # Thousands are parted by commas as decimals are: ``2,960,50``.
-                euros, _, cents = price.rpartition(",")
-                listed[fields[6]] = float(f"{euros.replace(',', '')}.{cents}"), int(rate.group())
+                euros, _, cents = written.rpartition(",")
+                amount = float(f"{euros.replace(',', '')}.{cents}")
+                listed[fields[6]] = amount, int(percent.group())
     with (folder / "nomenclatures/IR_CIP_V.csv").open(encoding="utf-8") as handle:
         classes = {
             row["PHA_PRS_IDE"]: row["PHA_ATC_CLA"] for row in csv.DictReader(handle, delimiter=";")
@@ -238,9 +239,9 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
             class_of_name.setdefault(name, found)
     rows: list[tuple[Any, ...]] = []
     tail = 0.0
-    for cip13, label, amount in amounts:
+    for cip13, label, paid in amounts:
         if len(rows) == DRUGS:
-            tail += amount
+            tail += paid
             continue
         name = label.split()[0] if label else ""
         atc = classes.get(cip13[5:12]) or class_of_name.get(name, "")
@@ -253,10 +254,10 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
         elif not price:
             price, rate, source = UNKNOWN_PRICE, 65, "none"
         units = re.search(r"(\d+)$", label.strip())
-        boxes = amount / (price * reimbursed_share(rate))
+        boxes = paid / (price * reimbursed_share(rate))
         rows.append(
             (cip13, cip13[5:12], atc, int(units.group(1)) if units else "", round(price * 100),
-             rate, source, round(amount), round(boxes))
+             rate, source, round(paid), round(boxes))
         )  # fmt: skip
     rows.append(("*", "", "", "", round(UNKNOWN_PRICE * 100), 65, "none", round(tail),
                  round(tail / UNKNOWN_PRICE / reimbursed_share(65))))  # fmt: skip
