@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
+
+import duckdb
 
 from openchronic_assets.anonymisation.release import list_releases
 from openchronic_assets.contracts import load
@@ -10,6 +13,7 @@ from openchronic_assets.ingestion import deliveries
 from openchronic_assets.ingestion.landing import landed
 from openchronic_assets.ingestion.report import Amount, FileReport, decimal_text
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import in_slices_sql, is_yearly
 from openchronic_assets.warehouse.builds import files, read_manifest
 from openchronic_assets.warehouse.rows import rows_of
 from openchronic_assets.warehouse.staleness import stale_years
@@ -33,7 +37,7 @@ def status(home: Home) -> dict[str, Any]:
         "home": str(home.root),
         "deliveries": [_delivery(record) for record in every],
         "waiting": waiting,
-        "tables": tables(every),
+        "tables": tables(home, every),
         "build_id": current["build_id"] if current else None,
         "models": _models(home, current),
         "stale": {str(year): why for year, why in stale_years(home).items()} if every else {},
@@ -66,8 +70,11 @@ def _delivery(record: deliveries.Record) -> dict[str, Any]:
     }
 
 
-def tables(every: list[deliveries.Record]) -> list[dict[str, Any]]:
+def tables(home: Home, every: list[deliveries.Record]) -> list[dict[str, Any]]:
     """Return rows and euros of each raw table, year and calendar, over the files in effect.
+
+    ``elsewhere`` counts the rows kept of these files whose flux month another file stands for: they
+    are in the lake and no model reads them.
 
     ``flux`` years are those of the files of reimbursements. ``care`` years are those of discharge
     and of death, and, for the reimbursement lines, of the care itself: there only what was kept
@@ -82,19 +89,26 @@ def tables(every: list[deliveries.Record]) -> list[dict[str, Any]]:
                 continue
             calendar = "flux" if load(report.table).calendar == "flux" else "care"
             _add(found.setdefault((report.table, _year(report), calendar), _empty()), report)
+            slices = effective.get((record.id, report.path))
+            years, amounts = report.care_years, report.care_amounts
+            if slices is not None:
+                out = sum(rows for each, rows in report.slices.items() if each not in slices)
+                found[report.table, _year(report), calendar]["elsewhere"] += out
+                if years and calendar == "flux":
+                    years, amounts = _care_in_effect(home, record.id, report, slices)
             if calendar == "flux":
-                for year, count in report.care_years.items():
+                for year, count in years.items():
                     number = int(year) if year.lstrip("-").isdigit() else None
                     entry = care.setdefault((report.table, number), {"kept": 0, "amounts": {}})
                     entry["kept"] += count
-                    for name, value in report.care_amounts.get(year, {}).items():
+                    for name, value in amounts.get(year, {}).items():
                         entry["amounts"][name] = entry["amounts"].get(name, 0) + value
     rows = [
         {
             "table": table,
             "year": year,
             "calendar": calendar,
-            **{name: entry[name] for name in ("delivered", "kept", "quarantined", "reasons")},
+            **{name: entry[name] for name in _COUNTS},
             "amounts": {name: _amount(amount) for name, amount in entry["amounts"].items()},
         }
         for (table, year, calendar), entry in found.items()
@@ -107,6 +121,7 @@ def tables(every: list[deliveries.Record]) -> list[dict[str, Any]]:
             "delivered": None,
             "kept": entry["kept"],
             "quarantined": None,
+            "elsewhere": 0,
             "reasons": {},
             "amounts": {
                 name: {"kept": decimal_text(value)} for name, value in entry["amounts"].items()
@@ -117,6 +132,29 @@ def tables(every: list[deliveries.Record]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["table"], row["calendar"], row["year"] or 0))
 
 
+_COUNTS = ("delivered", "kept", "quarantined", "elsewhere", "reasons")
+
+
+def _care_in_effect(
+    home: Home, delivery: str, report: FileReport, slices: frozenset[str]
+) -> tuple[dict[str, int], dict[str, dict[str, Decimal]]]:
+    """Count the care years of the months of a file that are in effect: asked of its Parquet."""
+    table = load(report.table)
+    folder = deliveries.raw_folder(home, delivery, report)
+    names = list(report.amounts)
+    sums = "".join(f", sum({table.column(name).lake_name})" for name in names)
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"select coalesce(cast(year(exe_soi_dtd) as varchar), 'none'), count(*){sums} "
+            f"from read_parquet(?) where {in_slices_sql(table, slices)} group by 1 order by 1",
+            [[str(folder / part) for part in report.parts]],
+        ).fetchall()
+    return {year: count for year, count, *_ in found}, {
+        year: {name: Decimal(value or 0) for name, value in zip(names, euros, strict=True)}
+        for year, _, *euros in found
+    }
+
+
 def _year(report: FileReport) -> int | None:
     """Return the year of a file: the flux year of a month runs from February to January."""
     if len(report.period) == 7:
@@ -124,11 +162,11 @@ def _year(report: FileReport) -> int | None:
         return year - 1 if month == 1 else year
     if len(report.period) == 4:
         return int(report.period)
-    return report.year if report.table.startswith("T_MCO") else None
+    return report.year if is_yearly(load(report.table)) else None
 
 
 def _empty() -> dict[str, Any]:
-    return {"delivered": 0, "kept": 0, "quarantined": 0, "reasons": {}, "amounts": {}}
+    return dict.fromkeys(_COUNTS[:4], 0) | {"reasons": {}, "amounts": {}}
 
 
 def _add(entry: dict[str, Any], report: FileReport) -> None:

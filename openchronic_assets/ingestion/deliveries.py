@@ -1,15 +1,17 @@
 """All deliveries that were ingested, and which of their files are in effect.
 
 Each delivery leaves one record, ``lake/deliveries/<id>.json``, written last: it is what makes the
-delivery's files visible. Which files are in effect is a pure function of the records, never of the
-order of arrival: for a table and period the newest delivery wins, by the date of its manifest,
-else the newest treatment date in the file, else its identity.
+delivery's files visible. Which files are in effect, and which flux months of them, is a pure
+function of the records, never of the order of arrival: the newest delivery wins, by the date of its
+manifest, else the newest treatment date in the file, else its identity. Why by month:
+``docs/decisions/0012-overlapping-deliveries.md``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -20,9 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets.contracts import load, tables
+from openchronic_assets.contracts import heading, load, tables
 from openchronic_assets.ingestion.report import FileReport
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import CROSSWALK, NONE, Part, slice_columns
 
 ATTEMPT = ".attempt-"
 
@@ -72,78 +75,160 @@ def records(home: Home) -> list[Record]:
 
 
 def unit(report: FileReport) -> tuple[str, str]:
-    """Return what a file stands for: its table and period; a snapshot, its whole table."""
-    snapshot = load(report.table).calendar == "snapshot"
-    return report.table, "all" if snapshot else report.period
+    """Return what a file stands for by its name: its table and period; a snapshot, its whole table.
 
-
-def in_effect(every: list[Record]) -> set[tuple[str, str]]:
-    """Return the (delivery id, file) pairs in effect among records."""
-    return _newest(every) - set(overlapped(every))
-
-
-def overlapped(every: list[Record]) -> dict[tuple[str, str], str]:
-    """Return the (delivery id, file) pairs whose months lie in a longer file, with its name.
-
-    A month beside its year, or a year beside a file of all years: both would count rows twice, and
-    which one is right is not for us to guess. The longer one stays, whichever came first. All
-    files on record count, superseded ones too: what was once overlapped is no longer in the lake,
-    so that nothing that comes later may bring it back.
+    The tables of one year are one period however their file is named: ``T_MCO19B``, or
+    ``T_MCOaaB`` with the year 2019 inside.
     """
-    of_table: dict[str, list[tuple[FileReport, str]]] = {}
-    for record in every:
-        for report in record.files:
-            if report.status == "loaded" and load(report.table).calendar == "flux":
-                named = f"{report.path} of delivery {record.name}"
-                of_table.setdefault(report.table, []).append((report, named))
-    found: dict[tuple[str, str], str] = {}
-    for record in every:
-        for report in record.files:
-            if report.status != "loaded":
-                continue
-            longer = (
-                named
-                for other, named in of_table.get(report.table, ())
-                if _LENGTHS[len(other.period)] > _LENGTHS[len(report.period)]
-                and months(other) & months(report)
-            )
-            if name := next(longer, None):
-                found[record.id, report.path] = name
-    return found
+    table = load(report.table)
+    if slice_columns(table) or report.period != "all":
+        snapshot = table.calendar == "snapshot" and not slice_columns(table)
+        return report.table, "all" if snapshot else report.period
+    return report.table, "all" if table.calendar == "snapshot" else str(report.year)
 
 
-_LENGTHS = {len("2019-02"): 1, len("2019"): 12, len("all"): 1000}
+Effect = dict[tuple[str, str], frozenset[str] | None]
 
 
-def months(report: FileReport) -> set[str]:
-    """Return the flux months, as ``2019-02``, that a file of reimbursements stands for.
+def in_effect(every: list[Record]) -> Effect:
+    """Return the (delivery id, file) pairs in effect, each with its slices that are; None is all.
 
-    A year's file holds the months of its flux year, February to January, or of the calendar year.
+    A pure function of the records, and one that only ever takes away: what a set of records puts
+    out of effect, no larger set brings back, so that files out of effect can leave the disk.
+
+    1. Of two files of the same table and period, the newer takes the place of the older, but for
+       a January of the other calendar, and for the years before and after a file of all years.
+    2. A slice (a flux month) comes from one delivery: the newest that has a file standing for it,
+       else, outside the period of every file, the newest that holds rows of it.
+    3. Within a delivery, of a month and its year, or a year and all years, the shorter counts.
     """
-    if len(report.period) == len("2019-02"):
-        return {report.period}
-    if report.period == "all":
-        return set(report.flux_months)
-    january = f"{int(report.period) + 1}-01"
-    return {m for m in report.flux_months if m.startswith(report.period) or m == january}
-
-
-def _newest(every: list[Record]) -> set[tuple[str, str]]:
-    """Return the loaded files whose delivery is the newest of their table and period."""
-    newest: dict[tuple[str, str], tuple[tuple[bool, str, str], str]] = {}
+    by_table: dict[str, list[_File]] = {}
     for record in every:
         for report in record.files:
             if report.status == "loaded":
-                # A file of which no line could be kept never takes the place of another.
-                usable = report.kept > 0 or report.rows_read == 0
-                found = ((usable, *record.order(report)), record.id)
-                newest[unit(report)] = max(newest.get(unit(report), found), found)
-    return {
-        (record.id, report.path)
-        for record in every
-        for report in record.files
-        if report.status == "loaded" and newest[unit(report)][1] == record.id
-    }
+                by_table.setdefault(report.table, []).append(_File(record, report))
+    found: Effect = {}
+    for files in by_table.values():
+        found |= _in_effect(files)
+    return found
+
+
+def _in_effect(files: list[_File]) -> Effect:
+    """Decide among the loaded files of one table."""
+    of_unit: dict[str, dict[str, list[_File]]] = {}
+    owners: dict[tuple[str, str], tuple[bool, tuple[str, int, str]]] = {}
+    shortest: dict[tuple[str, str], int] = {}
+    for file in files:
+        of_unit.setdefault(unit(file.report)[1], {}).setdefault(file.id, []).append(file)
+        for each in file.named | file.held if file.usable else ():
+            key = each in file.named, file.order
+            place = each, file.report.period if each == NONE else ""
+            owners[place] = max(owners.get(place, key), key)
+        for each in file.named if file.usable else ():
+            shortest[file.id, each] = min(shortest.get((file.id, each), 9), file.length)
+    found: Effect = {}
+    for file in files:
+        rivals = of_unit[unit(file.report)[1]]
+        rank = _rank(rivals[file.id])
+        newer = [theirs for theirs in rivals.values() if _rank(theirs) > rank]
+        if not file.held:
+            if not newer:
+                found[file.id, file.report.path] = None
+            continue
+        kept = frozenset(
+            each
+            for each in file.held
+            if owners[each, file.report.period if each == NONE else ""][1][-1] == file.id
+            and not (file.may_name(each) and shortest.get((file.id, each), 9) < file.length)
+            and not any(_covers(theirs, each) for theirs in newer)
+        )
+        if kept:
+            found[file.id, file.report.path] = None if kept == file.held else kept
+    return found
+
+
+def _rank(files: list[_File]) -> tuple[bool, tuple[str, int, str]]:
+    """Return what decides between two deliveries of one unit, each with its files of it.
+
+    A file of which no line could be kept never takes the place of another.
+    """
+    return max((file.usable, file.order) for file in files)
+
+
+def _covers(newer: list[_File], slice_: str) -> bool:
+    """Whether a newer delivery of a unit takes this slice of the older one away."""
+    period, table = newer[0].report.period, newer[0].report.table
+    held = {each for file in newer for each in file.held}
+    if table == CROSSWALK:
+        return slice_ in held
+    if period == "all":
+        dated = sorted(held - {NONE})
+        return slice_ == NONE or not dated or dated[0] <= slice_ <= dated[-1]
+    if len(period) == len("2019") and len(slice_) == len("2019-01") and slice_.endswith("-01"):
+        # A calendar year delivered again as a flux year leaves its own January to the older one.
+        other = {f"{period}-01", f"{int(period) + 1}-01"} - {slice_}
+        return slice_ in held or not other & held
+    return True
+
+
+_LENGTHS = {len("2019-02"): 1, len("2019"): 2, len("all"): 3}
+
+
+@dataclass(frozen=True)
+class _File:
+    """A loaded file among all those of its table."""
+
+    record: Record
+    report: FileReport
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @functools.cached_property
+    def usable(self) -> bool:
+        return self.report.kept > 0 or self.report.rows_read == 0
+
+    @functools.cached_property
+    def length(self) -> int:
+        return _LENGTHS.get(len(self.report.period), 2)
+
+    @functools.cached_property
+    def order(self) -> tuple[str, int, str]:
+        date, identity = self.record.order(self.report)
+        return date, -self.length, identity
+
+    @functools.cached_property
+    def held(self) -> frozenset[str]:
+        """The slices of which the file holds rows; of a table without slices, none."""
+        return frozenset(self.report.slices)
+
+    @functools.cached_property
+    def named(self) -> frozenset[str]:
+        """The slices that the file stands for, whether it holds rows of them or not.
+
+        A year is February to December and one January: that of the year itself or the next one,
+        whichever has more rows in the file; without either, neither is taken from another file.
+        """
+        table, period = load(self.report.table), self.report.period
+        if not slice_columns(table):
+            return frozenset()
+        if period == "all" or table.name == CROSSWALK:
+            return self.held
+        if table.calendar != "flux" or self.length == 1:
+            return frozenset({period} | ({NONE} & self.held))
+        months = {f"{period}-{month:02d}" for month in range(2, 13)}
+        rows = self.report.slices
+        first, last = f"{period}-01", f"{int(period) + 1}-01"
+        if january := max(rows.get(first, 0), rows.get(last, 0)):
+            months.add(last if rows.get(last, 0) == january else first)
+        return frozenset(months | ({NONE} & self.held))
+
+    def may_name(self, slice_: str) -> bool:
+        """Whether a slice is in the file's period under either calendar."""
+        if slice_ in self.named or len(self.report.period) != len("2019"):
+            return slice_ in self.named
+        return slice_ in (f"{self.report.period}-01", f"{int(self.report.period) + 1}-01")
 
 
 def slug(source: str) -> str:
@@ -154,25 +239,32 @@ def slug(source: str) -> str:
 
 def raw_folder(home: Home, delivery_id: str, report: FileReport) -> Path:
     """Return the folder of a loaded file's typed parts."""
-    return home.raw / load(report.table).raw_name / delivery_id / slug(report.path)
+    return home.raw / heading(report.table).raw_name / delivery_id / slug(report.path)
 
 
 def quarantine_folder(home: Home, delivery_id: str, report: FileReport) -> Path:
     """Return the folder of a file's refused rows."""
-    return home.quarantine / load(report.table).raw_name / delivery_id / slug(report.path)
+    return home.quarantine / heading(report.table).raw_name / delivery_id / slug(report.path)
 
 
-def current_files(home: Home) -> dict[str, list[Path]]:
+def current_parts(home: Home) -> dict[str, list[Part]]:
     """Return the Parquet parts in effect of every raw table; a table without delivery has none."""
-    every = records(home)
+    return parts_of(home, records(home))
+
+
+def parts_of(home: Home, every: list[Record]) -> dict[str, list[Part]]:
+    """Return the parts in effect of every raw table, among these records."""
     effective = in_effect(every)
-    found: dict[str, list[Path]] = {load(name).raw_name: [] for name in tables()}
+    found: dict[str, list[Part]] = {heading(name).raw_name: [] for name in tables()}
     for record in every:
         for report in record.files:
             if (record.id, report.path) in effective:
+                slices = effective[record.id, report.path]
                 folder = raw_folder(home, record.id, report)
-                found[load(report.table).raw_name] += [folder / part for part in report.parts]
-    return {name: sorted(paths) for name, paths in found.items()}
+                found[heading(report.table).raw_name] += [
+                    Part(folder / part, slices) for part in report.parts
+                ]
+    return {name: sorted(parts, key=lambda part: part.path) for name, parts in found.items()}
 
 
 def write_record(home: Home, record: Record) -> None:

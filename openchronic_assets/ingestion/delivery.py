@@ -100,7 +100,7 @@ def scan(folder: Path, year: int | None = None) -> Delivery:
 
 def recognise(name: str) -> tuple[str, str, int | None] | None:
     """Return (table, period, year) of a file name, or None where it is not in scope."""
-    base = stem(name)
+    base = formats.stem(name)
     return None if base is None else names.recognise(base)
 
 

@@ -32,6 +32,7 @@ from openchronic_assets.ingestion.formats import REMEDIES, UnreadableFile
 from openchronic_assets.ingestion.plain import NO_LINES, PlainReader
 from openchronic_assets.ingestion.report import Amount, FileReport
 from openchronic_assets.ingestion.source import Source
+from openchronic_assets.slices import NONE, is_yearly, slice_columns, slice_sql
 
 CHUNK = 32 << 20  # bytes of text held at once
 SAMPLE = 5_000  # first lines, which decide date formats and the decimal mark
@@ -506,7 +507,7 @@ class _Loader:
             f"create or replace temp view kept as select line, {columns} from rows"
         )
         self._count_kept()
-        year = self.report.year if self.task.table.startswith("T_MCO") else None
+        year = self.report.year if is_yearly(self.header.table) else None
         folder = Path(self.task.out)
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f"part-{number:04d}.parquet"
@@ -542,34 +543,38 @@ class _Loader:
         return kept
 
     def _count_kept(self) -> None:
+        """Count the rows kept, and their euros, by care year and by slice."""
         report = self.report
         year = None
         if self.task.table == "ER_PRS_F":
             year = "year(exe_soi_dtd)"
-        elif self.task.table.startswith("T_MCO"):
+        elif is_yearly(self.header.table):
             year = str(report.year)
-        sums = "".join(f", sum({column.lake_name})" for column in self.amounts)
-        for found, count, *euros in self._all(
-            f"select {year or 'null'} as care_year, count(*){sums} from kept "
-            "group by care_year order by care_year nulls last"
+        slice_ = slice_sql(self.header.table)
+        columns = "".join(f", {name}" for name in slice_columns(self.header.table))
+        names = [column.lake_name for column in self.amounts]
+        once = "".join(f", sum({name}) as {name}" for name in names)
+        twice = "".join(f", sum({name})" for name in names)
+        # By the columns of the slice first, then by its text: a text a row would cost more.
+        for care, part, count, *euros in self._all(
+            f"select care_year, {slice_ or 'null'} as slice, sum(n)::bigint{twice} from ("
+            f"select {year or 'null'} as care_year{columns}, count(*) as n{once} from kept "
+            "group by all) group by care_year, slice order by care_year nulls last, slice"
         ):
             report.kept += count
-            for column, value in zip(self.amounts, euros, strict=True):
-                report.amounts[column.name].kept += Decimal(value or 0)
-            if not year:
-                continue
-            care_year = "none" if found is None else str(found)
-            report.care_years[care_year] = report.care_years.get(care_year, 0) + count
-            into = report.care_amounts.setdefault(care_year, {})
-            for column, value in zip(self.amounts, euros, strict=True):
-                into[column.name] = into.get(column.name, Decimal(0)) + Decimal(value or 0)
-        if "FLX_DIS_DTD" in self.header.positions:
-            for month, count in self._all(
-                "select strftime(flx_dis_dtd, '%Y-%m'), sum(days)::bigint from "
-                "(select flx_dis_dtd, count(*) as days from kept group by all) group by all "
-                "order by 1"
-            ):
-                report.flux_months[month] = report.flux_months.get(month, 0) + count
+            amounts = {
+                column.name: Decimal(value or 0)
+                for column, value in zip(self.amounts, euros, strict=True)
+            }
+            for name, value in amounts.items():
+                report.amounts[name].kept += value
+            if year:
+                key = NONE if care is None else str(care)
+                report.care_years[key] = report.care_years.get(key, 0) + count
+                _add(report.care_amounts.setdefault(key, {}), amounts)
+            if slice_:
+                report.slices[part] = report.slices.get(part, 0) + count
+                _add(report.slice_amounts.setdefault(part, {}), amounts)
         if "FLX_TRT_DTD" in self.header.positions:
             newest = self._all("select cast(max(flx_trt_dtd) as varchar) from kept")[0][0]
             if newest and newest > (report.newest_treatment or ""):
@@ -578,6 +583,11 @@ class _Loader:
     def _all(self, sql: str) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self.connection.execute(sql).fetchall()
         return rows
+
+
+def _add(into: dict[str, Decimal], amounts: dict[str, Decimal]) -> None:
+    for name, value in amounts.items():
+        into[name] = into.get(name, Decimal(0)) + value
 
 
 def _with_all_columns(tables: list[pa.Table]) -> pa.Table:

@@ -61,7 +61,9 @@ class FileReport:
 
     ``status``: ``loaded``; ``refused`` (its structure is wrong, all its lines are in quarantine);
     ``unreadable`` (nothing of it is loaded and its number of lines is not known). ``year`` is the
-    contract's; ``year_source`` says where it came from.
+    contract's; ``year_source`` says where it came from. ``slices`` counts the rows kept by what a
+    newer delivery can replace (flux month, year of death, pair of epochs: ``slices.slice_sql``),
+    ``slice_amounts`` their euros.
     """
 
     path: str
@@ -80,7 +82,8 @@ class FileReport:
     amounts: dict[str, Amount] = field(default_factory=dict)
     care_years: dict[str, int] = field(default_factory=dict)
     care_amounts: dict[str, dict[str, Decimal]] = field(default_factory=dict)
-    flux_months: dict[str, int] = field(default_factory=dict)
+    slices: dict[str, int] = field(default_factory=dict)
+    slice_amounts: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     newest_treatment: str | None = None
     ignored: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -114,7 +117,7 @@ class FileReport:
         for amount in document["amounts"].values():
             for side in ("read", "kept", "quarantined"):
                 amount[side] = decimal_text(amount[side])
-        for amounts in document["care_amounts"].values():
+        for amounts in [*document["care_amounts"].values(), *document["slice_amounts"].values()]:
             for name in amounts:
                 amounts[name] = decimal_text(amounts[name])
         return document
@@ -132,10 +135,13 @@ class FileReport:
             )
             for name, each in values["amounts"].items()
         }
-        values["care_amounts"] = {
-            year: {name: Decimal(value) for name, value in amounts.items()}
-            for year, amounts in values["care_amounts"].items()
-        }
+        # Records of the first version knew flux months alone, under another name.
+        values.setdefault("slices", values.pop("flux_months", {}))
+        for by in ("care_amounts", "slice_amounts"):
+            values[by] = {
+                key: {name: Decimal(value) for name, value in amounts.items()}
+                for key, amounts in values.get(by, {}).items()
+            }
         return cls(**values)
 
 

@@ -61,7 +61,7 @@ class Ingestion:
         return [
             report
             for report in self.files
-            if report.status not in ("loaded", "duplicate") or report.path in self.overlapping
+            if report.status not in ("loaded", "duplicate")
         ]
 
     def totals(self) -> dict[str, dict[str, Any]]:
@@ -392,7 +392,6 @@ def _commit(
 def _account(state: str, record: Record, every: list[Record], messages: list[str]) -> Ingestion:
     """Say what became of each file of a delivery, among all deliveries."""
     effective = deliveries.in_effect(every)
-    overlapped = deliveries.overlapped(every)
     result = Ingestion(
         state,
         record.id,
@@ -407,14 +406,13 @@ def _account(state: str, record: Record, every: list[Record], messages: list[str
             result.messages.append(report.message)
         elif report.quarantined:
             result.messages.append(_refused_lines(report))
-        if report.status != "loaded" or (record.id, report.path) in effective:
+        if report.status != "loaded":
             continue
-        if other := overlapped.get((record.id, report.path)):
-            result.overlapping.append(report.path)
-            result.messages.append(
-                f"{named}: its months also lie in {other}, which is in effect, and this one is "
-                "not; deliver a table by month or by year, not both"
-            )
+        if (record.id, report.path) in effective:
+            slices = effective[record.id, report.path]
+            if slices is not None:
+                result.overlapping.append(report.path)
+                result.messages.append(f"{named}: {_elsewhere(report, slices)}")
         elif report.rows_read and not report.kept:
             result.superseded.append(report.path)
             result.messages.append(
@@ -428,6 +426,17 @@ def _account(state: str, record: Record, every: list[Record], messages: list[str
                 "record and not in effect"
             )
     return result
+
+
+def _elsewhere(report: FileReport, slices: frozenset[str]) -> str:
+    """Say which months of a file another one stands for."""
+    out = sorted(set(report.slices) - slices)
+    rows = sum(report.slices[each] for each in out)
+    named = ", ".join(out[:6]) + (f" and {len(out) - 6} more" if len(out) > 6 else "")
+    return (
+        f"{rows} of its {report.kept} lines are of {named}, which a newer or a shorter file "
+        "stands for: those are in effect, these are not"
+    )
 
 
 def _refused_lines(report: FileReport) -> str:

@@ -3,7 +3,8 @@
 A model that is built for a year depends on raw files through the care years of their rows, so a
 delivery that brings a straggler of 2017 in a file of 2019 makes 2017 stale. Detail tables of DCIR
 (``ER_PHA_F``…) carry no care date; they touch the care years of the reimbursement lines that share
-their flux month, and the flux year itself, where a detail without its line is kept.
+their flux month, and the flux year itself, where a detail without its line is kept. Where another
+delivery stands for a month of a file, that month is none of the file's.
 """
 
 from __future__ import annotations
@@ -17,44 +18,50 @@ from typing import Any
 
 import duckdb
 
-from openchronic_assets.contracts import load, tables
+from openchronic_assets.contracts import Table, heading, load, tables
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import (
+    LINES as LINES_TABLE,
+)
+from openchronic_assets.slices import (
+    Part,
+    care_year_sql,
+    flux_year,
+    in_slices_sql,
+    slice_columns,
+    slice_sql,
+)
 
-LINES = "er_prs_f"
-STAYS_PREFIX = "t_mco"
-DEATHS = "ki_cci_r"
-
-# Flux year Y runs from February Y to January Y+1 (design: two calendars).
-# The same two rules are in dbt_project/macros/care_year.sql.
-FLUX_YEAR = "(year(flx_dis_dtd) - case when month(flx_dis_dtd) = 1 then 1 else 0 end)"
-CARE_YEAR = f"coalesce(case when year(exe_soi_dtd) > 1600 then year(exe_soi_dtd) end, {FLUX_YEAR})"
+LINES = LINES_TABLE.lower()
+STAYS = ("t_mco", "t_ssr", "t_had", "t_rip")
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One Parquet file of the raw lake.
+    """One Parquet file of the raw lake, as far as it is in effect.
 
-    ``id`` is a hash of its footer, which holds row counts, offsets and the statistics of each
-    column: two files with the same footer and the same delivery hold the same rows. ``care`` maps
-    a care year to rows; ``flux`` maps a flux month (yyyymm) to care years and rows, for the
-    reimbursement lines, or to ``{flux year: rows}`` for their details. Both are empty in
-    snapshots, which belong to no year.
+    ``content`` is a hash of its footer, which holds row counts, offsets and the statistics of each
+    column: two files with the same footer and the same delivery hold the same rows. ``id`` adds
+    the slices in effect, where they are not all. ``care`` maps a care year to rows; ``flux`` maps a
+    flux month (yyyy-mm) to care years and rows, for the reimbursement lines, or to
+    ``{flux year: rows}`` for their details. Both are empty in snapshots, which belong to no year.
     """
 
     id: str
     rows: int
     care: dict[str, int] = field(default_factory=dict)
     flux: dict[str, dict[str, int]] = field(default_factory=dict)
+    content: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the form kept in the manifest."""
         return asdict(self)
 
 
-def current_files(home: Home) -> dict[str, list[Path]]:
-    """Return what ingestion says is current: raw table to its files."""
+def current_parts(home: Home) -> dict[str, list[Part]]:
+    """Return what ingestion says is current: raw table to its files and their slices."""
     # Late, so that reading a manifest does not load the reader of deliveries.
-    from openchronic_assets.ingestion.deliveries import current_files as current
+    from openchronic_assets.ingestion.deliveries import current_parts as current
 
     return current(home)
 
@@ -62,20 +69,20 @@ def current_files(home: Home) -> dict[str, list[Path]]:
 Inputs = dict[str, dict[str, RawFile]]  # raw table -> path relative to the lake -> file
 
 
-def raw_files(home: Home) -> dict[str, list[Path]]:
+def raw_files(home: Home) -> dict[str, list[Part]]:
     """Return the current files of every table under contract; a table not delivered has none."""
-    current = current_files(home)
-    return {name: sorted(current.get(name, [])) for name in raw_names()}
+    current = current_parts(home)
+    return {name: sorted(current.get(name, []), key=lambda part: part.path) for name in raw_names()}
 
 
 def raw_names() -> list[str]:
     """Return the lake names of the tables under contract, in order."""
-    return [load(name).raw_name for name in tables()]
+    return [heading(name).raw_name for name in tables()]
 
 
 def snapshots() -> set[str]:
     """Return the lake names of the referentials: tables that are one picture, not a flow."""
-    return {load(name).raw_name for name in tables() if load(name).calendar == "snapshot"}
+    return {heading(name).raw_name for name in tables() if heading(name).calendar == "snapshot"}
 
 
 def scan(home: Home, known: Mapping[str, Mapping[str, Any]] | None = None) -> Inputs:
@@ -87,21 +94,23 @@ def scan(home: Home, known: Mapping[str, Mapping[str, Any]] | None = None) -> In
             dates of what is new and not of fifteen years.
     """
     known = known or {}
-    calendars = {load(name).raw_name: load(name).calendar for name in tables()}
+    names = {heading(name).raw_name: name for name in tables()}
     inputs: Inputs = {}
     with duckdb.connect() as connection:
         connection.execute("set threads = 2")
-        for table, paths in raw_files(home).items():
+        for table, parts in raw_files(home).items():
             described: dict[str, RawFile] = {}
-            for path in paths:
-                relative = path.relative_to(home.lake).as_posix()
-                identity = _footer_hash(path)
+            for part in parts:
+                relative = part.path.relative_to(home.lake).as_posix()
+                content = _footer_hash(part.path)
+                slices = "" if part.months is None else f":{fingerprint(part.months)}"
                 before = known.get(table, {}).get(relative)
-                if before and before["id"] == identity:
+                # A manifest of the first version has no content, and wrote months as 201903.
+                if before and before["id"] == content + slices and before.get("content"):
                     described[relative] = RawFile(**before)
                 else:
                     described[relative] = _describe(
-                        connection, table, calendars[table], path, identity
+                        connection, load(names[table]), part, content + slices, content
                     )
             inputs[table] = described
     return inputs
@@ -127,7 +136,7 @@ def vintage(inputs: Inputs) -> dict[str, list[str]]:
 def flux_cutoff(inputs: Inputs) -> str | None:
     """Return the last flux month that is in, as ``yyyy-mm``, or None without any line."""
     months = [month for file in inputs.get(LINES, {}).values() for month in file.flux]
-    return f"{max(months)[:4]}-{max(months)[4:]}" if months else None
+    return max(months, default=None)
 
 
 def touched_years(inputs: Inputs) -> dict[str, dict[int, list[str]]]:
@@ -143,20 +152,20 @@ def touched_years(inputs: Inputs) -> dict[str, dict[int, list[str]]]:
     for table, files in inputs.items():
         years: dict[int, list[str]] = defaultdict(list)
         for file in files.values():
+            mark = file.content or file.id
             if table in snapshots():
                 years[0].append(file.id)
-            elif file.care or not file.flux:
+            elif not file.flux:
                 for year, rows in file.care.items():
-                    years[int(year)].append(f"{file.id}:{rows}")
-                # Whether a detail has its line depends on all lines of its flux year.
-                for month in file.flux:
-                    years[flux_year(month)].append(f"{file.id}:{month}")
-            else:
-                touched: set[int] = set()
-                for month, own in file.flux.items():
-                    touched |= care_of_month[month] | {int(year) for year in own}
-                for year_ in touched:
-                    years[year_].append(file.id)
+                    years[int(year)].append(f"{mark}:{rows}")
+            # Month by month, so that a month that another delivery takes over touches its own
+            # care years and no other of the file.
+            for month, own in file.flux.items():
+                for year in own if file.care else {*map(str, care_of_month[month]), *own}:
+                    years[int(year)].append(f"{mark}:{month}:{own.get(year, 0)}")
+                if file.care:
+                    # Whether a detail has its line depends on all lines of its flux year.
+                    years[flux_year(month)].append(f"{mark}:{month}")
         result[table] = {year: sorted(marks) for year, marks in sorted(years.items())}
     return result
 
@@ -174,15 +183,10 @@ def delivered_years(inputs: Inputs) -> set[int]:
         if str(flux_year(month)) in care
     }
     for table, files in inputs.items():
-        if table.startswith(STAYS_PREFIX):
+        if table.startswith(STAYS):
             for file in files.values():
                 years |= {int(year) for year in file.care if int(year)}
     return years
-
-
-def flux_year(month: str) -> int:
-    """Return the flux year of a flux month written yyyymm: February to January."""
-    return int(month[:4]) - (month[4:] == "01")
 
 
 def fingerprint(marks: Iterable[str]) -> str:
@@ -199,32 +203,36 @@ def _footer_hash(path: Path) -> str:
 
 
 def _describe(
-    connection: duckdb.DuckDBPyConnection, table: str, calendar: str, path: Path, identity: str
+    connection: duckdb.DuckDBPyConnection, table: Table, part: Part, identity: str, content: str
 ) -> RawFile:
-    source = "read_parquet(?, hive_partitioning = false)"
-    parameters = [str(path)]
+    where = "true" if part.months is None else in_slices_sql(table, part.months)
+    source = f"read_parquet(?, hive_partitioning = false) where {where}"
 
-    def fetch(sql: str) -> list[tuple[Any, ...]]:
-        return connection.execute(sql, parameters).fetchall()
+    def fetch(select: str) -> list[tuple[Any, ...]]:
+        return connection.execute(f"select {select} from {source}", [str(part.path)]).fetchall()
 
-    rows = int(fetch(f"select count(*) from {source}")[0][0])
-    if calendar == "snapshot":
-        return RawFile(identity, rows)
-    if calendar == "care":
-        # A death belongs to its year; what has no year at all is under 0 and touches every year.
-        own = "case when year(ben_dcd_dte) > 1600 then year(ben_dcd_dte) end"
-        expression = own if table == DEATHS else "_table_year"
-        counted = fetch(
-            f"select coalesce({expression}, 0), count(*) from {source} group by 1 order by 1"
-        )
-        return RawFile(identity, rows, care={str(year): int(n) for year, n in counted})
-    year = CARE_YEAR if table == LINES else FLUX_YEAR
-    flux: dict[str, dict[str, int]] = {}
+    year = care_year_sql(table)
+    if year is None:
+        return RawFile(identity, int(fetch("count(*)")[0][0]), content=content)
     care: dict[str, int] = defaultdict(int)
-    for month, care_year, n in fetch(
-        f"select strftime(flx_dis_dtd, '%Y%m'), {year}, count(*) from {source} "
-        "group by 1, 2 order by 1, 2"
-    ):
-        flux.setdefault(str(month), {})[str(care_year)] = int(n)
+    flux: dict[str, dict[str, int]] = {}
+    columns = slice_columns(table) if table.calendar == "flux" else ()
+    month = slice_sql(table) if columns else "''"
+    # Grouped by the columns first, named after: a text a row would cost more than the count.
+    listed = ", ".join(("", *columns))
+    inner = f"{year} as care_year{listed}, count(*) as n from {source} group by all"
+    for name, care_year, n in connection.execute(
+        f"select {month}, care_year, sum(n) from (select {inner}) group by 1, 2 order by 1, 2",
+        [str(part.path)],
+    ).fetchall():
+        if columns:
+            flux.setdefault(str(name), {})[str(care_year)] = int(n)
         care[str(care_year)] += int(n)
-    return RawFile(identity, rows, care=dict(care) if table == LINES else {}, flux=flux)
+    details = columns and not _has_care_date(table)
+    return RawFile(
+        identity, sum(care.values()), {} if details else dict(care), flux, content=content
+    )
+
+
+def _has_care_date(table: Table) -> bool:
+    return table.name == LINES_TABLE or "SOI_ANN" in table.names()

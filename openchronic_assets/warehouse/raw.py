@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from openchronic_assets.contracts import Table, load, tables
+from openchronic_assets.contracts import Table, heading, load, tables
+from openchronic_assets.slices import Part, in_slices_sql
 
 # Provenance written by ingestion beside the contract's columns.
 PROVENANCE = (
@@ -33,7 +34,7 @@ def contract_of(raw_name: str) -> Table:
     Raises:
         KeyError: no contract has that lake name.
     """
-    return {load(name).raw_name: load(name) for name in tables()}[raw_name]
+    return load({heading(name).raw_name: name for name in tables()}[raw_name])
 
 
 def columns(table: Table) -> list[tuple[str, str]]:
@@ -42,40 +43,60 @@ def columns(table: Table) -> list[tuple[str, str]]:
     return own + list(PROVENANCE)
 
 
-def relation_sql(raw_name: str, files: Sequence[Path]) -> str:
+def relation_sql(raw_name: str, parts: Sequence[Part]) -> str:
     """Return DuckDB's query over the current files of a raw table.
 
-    Files are grouped by the set of contract columns that they hold; each group is one branch.
+    Files are grouped by the set of contract columns that they hold and by the slices of them that
+    are in effect; each group is one branch.
     """
-    wanted = columns(contract_of(raw_name))
-    if not files:
+    table = contract_of(raw_name)
+    wanted = columns(table)
+    if not parts:
         return f"select {_nothing(wanted)} where false"
-    groups: dict[frozenset[str], list[Path]] = defaultdict(list)
-    for path in files:
-        present = frozenset(name.lower() for name in pq.read_schema(path).names)
-        groups[present].append(path)
+    groups: dict[tuple[frozenset[str], frozenset[str] | None], list[Path]] = defaultdict(list)
+    for part in parts:
+        present = frozenset(name.lower() for name in pq.read_schema(part.path).names)
+        groups[present, part.months].append(part.path)
     branches = []
-    for present, paths in sorted(groups.items(), key=lambda item: item[1]):
+    for (present, slices), paths in sorted(groups.items(), key=lambda item: item[1]):
         selected = ", ".join(
             f"cast({name if name in present else 'null'} as {kind}) as {name}"
             for name, kind in wanted
         )
-        branches.append(f"select {selected} from {read_parquet(paths)}")
+        where = "" if slices is None else f" where {in_slices_sql(table, slices)}"
+        branches.append(f"select {selected} from {read_parquet(paths)}{where}")
     return "\nunion all\n".join(branches)
 
 
-def spark_statement(raw_name: str, files: Sequence[Path]) -> str:
-    """Return the statement that declares a raw table on Spark.
+def spark_statements(raw_name: str, parts: Sequence[Part]) -> list[str]:
+    """Return the statements that declare a raw table on Spark.
 
     The columns are declared, so Spark reads no footer to find them, each time that a view over
-    the table is used, and gives NULL for one that a file does not hold.
+    the table is used, and gives NULL for one that a file does not hold. Where slices of some files
+    are not in effect, the table is a view over one table for each set of slices.
     """
-    wanted = [(name, _SPARK_TYPES.get(kind, kind)) for name, kind in columns(contract_of(raw_name))]
-    if not files:
-        return f"create view raw.{raw_name} as select {_nothing(wanted)} limit 0"
+    table = contract_of(raw_name)
+    wanted = [(name, _SPARK_TYPES.get(kind, kind)) for name, kind in columns(table)]
+    if not parts:
+        return [f"create view raw.{raw_name} as select {_nothing(wanted)} limit 0"]
     declared = ", ".join(f"{name} {kind}" for name, kind in wanted)
-    path = spark_path(files)
-    return f"create table raw.{raw_name} ({declared}) using parquet options (path '{path}')"
+
+    def over(name: str, paths: Sequence[Path]) -> str:
+        located = spark_path(paths)
+        return f"create table {name} ({declared}) using parquet options (path '{located}')"
+
+    groups: dict[frozenset[str] | None, list[Path]] = defaultdict(list)
+    for part in parts:
+        groups[part.months].append(part.path)
+    if set(groups) == {None}:
+        return [over(f"raw.{raw_name}", groups[None])]
+    statements, branches = [], []
+    for number, (slices, paths) in enumerate(sorted(groups.items(), key=lambda item: item[1])):
+        name = f"raw.{raw_name}__{number}"
+        statements.append(over(name, paths))
+        where = "" if slices is None else f" where {in_slices_sql(table, slices)}"
+        branches.append(f"select * from {name}{where}")
+    return [*statements, f"create view raw.{raw_name} as {' union all '.join(branches)}"]
 
 
 def read_parquet(paths: Sequence[Path]) -> str:

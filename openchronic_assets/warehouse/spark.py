@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openchronic_assets.ingestion.spark import session as ingestion_session
+from openchronic_assets.slices import Part
 from openchronic_assets.warehouse.builds import Plan
-from openchronic_assets.warehouse.raw import spark_path, spark_statement
+from openchronic_assets.warehouse.raw import spark_path, spark_statements
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +42,7 @@ def session(plan: Plan) -> SparkSession:
 
 def prepare_session(
     plan: Plan,
-    raw: Mapping[str, Sequence[Path]],
+    raw: Mapping[str, Sequence[Part]],
     rows: Sequence[tuple[str, int | None, str, str]],
     carried: Mapping[str, Sequence[str]],
 ) -> None:
@@ -51,8 +52,9 @@ def prepare_session(
     for name in ("main", "raw", "plan"):
         spark.sql(f"drop database if exists {name} cascade")
         spark.sql(f"create database {name} location '{_text(warehouse / name)}'")
-    for table, files in raw.items():
-        spark.sql(spark_statement(table, files))
+    for table, parts in raw.items():
+        for statement in spark_statements(table, parts):
+            spark.sql(statement)
     values = ", ".join(
         f"('{model}', cast({'null' if year is None else year} as int), '{_text(path)}', '{state}')"
         for model, year, path, state in rows

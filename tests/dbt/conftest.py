@@ -24,5 +24,5 @@ def make_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeLake:
         lakes[lake.home.root] = lake
         return lake
 
-    monkeypatch.setattr(inputs, "current_files", lambda home: lakes[home.root].files(home))
+    monkeypatch.setattr(inputs, "current_parts", lambda home: lakes[home.root].files(home))
     return make

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import Part
 from openchronic_assets.warehouse.raw import columns, contract_of
 
 Row = dict[str, Any]
@@ -54,12 +55,12 @@ class Lake:
         """Forget a file, as when a later delivery brings its period without it."""
         del self.current[(table, file)]
 
-    def files(self, home: Home) -> dict[str, list[Path]]:
-        """Stand in for ``ingestion.deliveries.current_files``."""
-        result: dict[str, list[Path]] = {}
+    def files(self, home: Home) -> dict[str, list[Part]]:
+        """Stand in for ``ingestion.deliveries.current_parts``."""
+        result: dict[str, list[Part]] = {}
         for (table, _), path in sorted(self.current.items()):
             moved = home.root / path.relative_to(self.home.root)
-            result.setdefault(table, []).append(moved)
+            result.setdefault(table, []).append(Part(moved))
         return result
 
 

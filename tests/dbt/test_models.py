@@ -47,7 +47,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     lake.put("ir_ben_r", "IR_BEN_R_2", people)
     lake.put("er_prs_f", "ER_PRS_F_202003", lines)
     patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_files", lake.files)
+    patch.setattr(inputs, "current_parts", lake.files)
     warehouse.build(lake.home, [2019, 2020, 2021])
     yield lake
     patch.undo()
@@ -299,9 +299,11 @@ def test_each_ald_code_is_unambiguous_and_of_a_known_number() -> None:
 def test_raw_relations_have_the_contracts_columns_whatever_was_delivered(tmp_path: Path) -> None:
     import duckdb
 
+    from openchronic_assets.slices import Part
     from openchronic_assets.warehouse.raw import relation_sql
 
     old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    both = [Part(old), Part(new)]
     wanted = [name for name, _ in columns(load("T_MCOaaC"))]
     with duckdb.connect() as connection:
         connection.execute(f"copy (select 'a' as eta_num, '1' as rsa_num) to '{old}'")
@@ -309,10 +311,10 @@ def test_raw_relations_have_the_contracts_columns_whatever_was_delivered(tmp_pat
             f"copy (select 'b' as eta_num, '2' as rsa_num, '0' as dat_ret) to '{new}'"
         )
         for files in ([], [old], [old, new]):
-            relation = connection.sql(relation_sql("t_mcoaac", files))
+            relation = connection.sql(relation_sql("t_mcoaac", [Part(each) for each in files]))
             assert relation.columns == wanted
             assert len(relation.fetchall()) == len(files)
         found = connection.execute(
-            f"select eta_num, dat_ret from ({relation_sql('t_mcoaac', [old, new])}) order by 1"
+            f"select eta_num, dat_ret from ({relation_sql('t_mcoaac', both)}) order by 1"
         ).fetchall()
     assert found == [("a", None), ("b", "0")]

@@ -50,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     lake = Lake(Home(tmp_path_factory.mktemp("built") / "home"))
     small_extract(lake)
     patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_files", lake.files)
+    patch.setattr(inputs, "current_parts", lake.files)
     warehouse.build(lake.home, YEARS)
     yield lake
     patch.undo()

@@ -118,9 +118,10 @@ def visible(home: Home) -> None:
     for record in deliveries.records(home):
         for report in record.files:
             assert report.balances
-    for paths in deliveries.current_files(home).values():
-        for path in paths:
-            assert duckdb.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()
+    for parts in deliveries.current_parts(home).values():
+        for part in parts:
+            counted = duckdb.execute("select count(*) from read_parquet(?)", [str(part.path)])
+            assert counted.fetchone()
 
 
 @pytest.fixture(scope="module")

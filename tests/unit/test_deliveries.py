@@ -8,17 +8,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_deliveries import committed, lake_rows, manifest, row, write
 
-from openchronic_assets.contracts import load, tables
+from openchronic_assets.contracts import load
 from openchronic_assets.ingestion import deliveries, identity, spark
 from openchronic_assets.ingestion.lines import sha256_of
 from openchronic_assets.ingestion.run import Ingestion, ingest
 from openchronic_assets.settings import Home
 from openchronic_assets.status import status
+from openchronic_assets.warehouse.raw import relation_sql
 
 SECRET = "a secret of the tests, of 32 characters or more"
 
@@ -45,30 +47,35 @@ def bio(number: int, treated: str = "12/03/2019", month: str = "01/03/2019") -> 
 
 
 def numbers(home: Home) -> list[int]:
-    """Return what marks the rows of the reimbursed biology in effect."""
-    return sorted(each["prs_ord_num"] for each in lake_rows(home.raw, "er_bio_f"))
+    """Return what marks the rows of the reimbursed biology in effect, as the models read them."""
+    relation = relation_sql("er_bio_f", deliveries.current_parts(home)["er_bio_f"])
+    return sorted(n for (n,) in duckdb.sql(f"select prs_ord_num from ({relation})").fetchall())
 
 
 def seen(home: Home) -> tuple[Any, ...]:
     """Return all that a reader of the lake sees, but for where the home is."""
     state = status(home)
     files = {
-        name: [path.relative_to(home.raw).as_posix() for path in paths]
-        for name, paths in deliveries.current_files(home).items()
+        name: [(p.path.relative_to(home.raw).as_posix(), p.months and sorted(p.months)) for p in ps]
+        for name, ps in deliveries.current_parts(home).items()
     }
     return files, committed(home), state["tables"], state["deliveries"]
 
 
 def the_lake_is_what_the_status_says(home: Home) -> None:
     kept: dict[str, int] = {}
+    elsewhere: dict[str, int] = {}
     for each in status(home)["tables"]:
         if each["delivered"] is not None:
             kept[each["table"]] = kept.get(each["table"], 0) + each["kept"]
-    for name in tables():
+            elsewhere[each["table"]] = elsewhere.get(each["table"], 0) + each["elsewhere"]
+    current = deliveries.current_parts(home)
+    for name in ("ER_BIO_F", "IR_BEN_R", "KI_CCI_R"):
         raw = load(name).raw_name
-        on_disk = sorted((home.raw / raw).rglob("*.parquet"))
-        assert on_disk == deliveries.current_files(home)[raw]
+        assert sorted((home.raw / raw).rglob("*.parquet")) == [p.path for p in current[raw]]
         assert len(lake_rows(home.raw, raw)) == kept.get(name, 0)
+        (read,) = duckdb.sql(f"select count(*) from ({relation_sql(raw, current[raw])})").fetchall()
+        assert read[0] == kept.get(name, 0) - elsewhere.get(name, 0)
 
 
 @pytest.fixture
@@ -196,16 +203,67 @@ def test_a_month_that_was_overlapped_does_not_come_back(tmp_path: Path) -> None:
     assert all(state == states[0] for state in states)
 
 
-def test_january_belongs_to_the_flux_year_before(tmp_path: Path) -> None:
+def test_a_month_beside_its_year_in_one_delivery_stands_for_itself(tmp_path: Path) -> None:
+    # The flux year of 2019 ends with January 2020.
     home = Home(tmp_path / "home")
     write(tmp_path / "d", "ER_BIO_F_2019.csv", [bio(1), bio(2, month="01/01/2020")])
     write(tmp_path / "d", "ER_BIO_F_202001.csv", [bio(3, month="01/01/2020")])
     write(tmp_path / "d", "ER_BIO_F_202002.csv", [bio(4, month="01/02/2020")])
     result = take(home, tmp_path / "d")
-    assert result.overlapping == ["ER_BIO_F_202001.csv"]
-    assert numbers(home) == [1, 2, 4]
-    years = {t["year"]: t["kept"] for t in status(home)["tables"] if t["calendar"] == "flux"}
-    assert years == {2019: 2, 2020: 1}
+    assert numbers(home) == [1, 3, 4]
+    assert result.overlapping == ["ER_BIO_F_2019.csv"] and not result.refused_files
+    assert any("1 of its 2 lines are of 2020-01" in said for said in result.messages)
+    rows = [t for t in status(home)["tables"] if t["calendar"] == "flux"]
+    assert {t["year"]: (t["kept"], t["elsewhere"]) for t in rows} == {2019: (3, 1), 2020: (1, 0)}
+
+
+MONTHS = {"01": "01/01/2019", "03": "01/03/2019", "06": "01/06/2019", "next": "01/01/2020"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        # A newer month replaces that month of the year, an older one does not.
+        ({"2019 of 2020-06": "03 06", "201903 of 2020-09": "03"}, "2019:06 201903:03"),
+        ({"2019 of 2020-06": "03 06", "201903 of 2020-03": "03"}, "2019:03 2019:06"),
+        # ... and so for a file of all years, but only for months that it holds.
+        ({"all of 2020-06": "03 06", "201903 of 2020-09": "03"}, "all:06 201903:03"),
+        ({"all of 2020-06": "06", "201903 of 2020-03": "03"}, "all:06 201903:03"),
+        # A newer year takes the months of it that it does not hold away too.
+        ({"2019 of 2020-06": "06", "201903 of 2020-03": "03"}, "2019:06"),
+        # A calendar year, then a flux year: each January stays or goes by what is in the files.
+        ({"2019 of 2020-02": "01 03", "2019 of 2020-06": "03 next"}, "2019:01 2019:03 2019:next"),
+        ({"2019 of 2020-02": "03 next", "2019 of 2020-06": "03"}, "2019:03"),
+        ({"201901 of 2020-02": "01", "2019 of 2020-06": "03 next"}, "201901:01 2019:03 2019:next"),
+        # Rows of a month outside the file's period never displace those of its own file.
+        ({"201903 of 2020-02": "03", "202005 of 2020-06": "03"}, "201903:03"),
+        ({"202005 of 2020-06": "03"}, "202005:03"),
+    ],
+)
+def test_each_flux_month_comes_from_one_delivery(
+    sent: dict[str, str], wanted: str, tmp_path: Path
+) -> None:
+    marks: dict[int, str] = {}
+    for place, (name, months) in enumerate(sent.items()):
+        period, date = name.split(" of ")
+        rows = []
+        for month in months.split():
+            marks[len(marks) + 1] = f"{period}:{month} {date}"
+            rows.append(bio(len(marks), month=MONTHS[month]))
+        file = "ER_BIO_F.csv" if period == "all" else f"ER_BIO_F_{period}.csv"
+        write(tmp_path / f"d{place}", file, rows)
+        manifest(tmp_path / f"d{place}", date=f"{date}-01")
+    states = []
+    for order in itertools.permutations(range(len(sent))):
+        home = Home(tmp_path / f"home{order}")
+        for place in order:
+            take(home, tmp_path / f"d{place}")
+        states.append([marks[number] for number in numbers(home)])
+        the_lake_is_what_the_status_says(home)
+    newest = {}
+    for mark in marks.values():  # of two marks alike, the newer
+        newest[mark.split()[0]] = mark
+    assert all(sorted(state) == sorted(newest[each] for each in wanted.split()) for state in states)
 
 
 def test_a_file_beside_the_generated_ones_takes_the_marker_away(tmp_path: Path) -> None:

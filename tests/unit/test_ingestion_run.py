@@ -244,27 +244,27 @@ def test_a_manifest_that_cannot_be_read_refuses_the_delivery(
 def test_a_month_inside_a_year_of_the_same_table_is_not_counted_twice(
     home: Home, folder: Path
 ) -> None:
-    write(folder, "ER_BIO_F_201903.csv", [BIO])
+    write(folder, "ER_BIO_F_201903.csv", [BIO | {"PRS_ORD_NUM": "9"}])
     said = openchronic("ingest", folder, "--home", home.root, "--json")
-    assert said.code == 3
-    assert said.json()["overlapping"] == ["ER_BIO_F_201903.csv"]
-    for part in (
-        "ER_BIO_F_201903.csv (table ER_BIO_F)",
-        "ER_BIO_F_2019.csv",
-        "by month or by year",
-    ):
-        assert part in said.err
-    the_good_file_is_in(home)
+    assert said.code == 0
+    assert said.json()["superseded"] == ["ER_BIO_F_2019.csv"]
+    assert "a newer delivery" in said.err
+    (row_,) = lake_rows(home.raw, "er_bio_f")
+    assert row_["prs_ord_num"] == 9
 
 
 def test_a_file_of_all_years_beside_one_of_a_year_is_not_counted_twice(
     home: Home, folder: Path
 ) -> None:
-    write(folder, "ER_BIO_F.csv", [BIO | {"PRS_ORD_NUM": "3"}])
+    other = BIO | {"PRS_ORD_NUM": "3"}
+    write(folder, "ER_BIO_F.csv", [other, other | {"FLX_DIS_DTD": "01/03/2017"}])
     said = openchronic("ingest", folder, "--home", home.root, "--json")
-    assert said.code == 3
-    assert said.json()["overlapping"] == ["ER_BIO_F_2019.csv"]
-    assert len(lake_rows(home.raw, "er_bio_f")) == 1
+    assert said.code == 0
+    assert said.json()["overlapping"] == ["ER_BIO_F.csv"]
+    for part in ("ER_BIO_F.csv (table ER_BIO_F)", "1 of its 2 lines are of 2019-03"):
+        assert part in said.err
+    state = openchronic("status", "--home", home.root, "--json").json()
+    assert sum(t["kept"] - t["elsewhere"] for t in state["tables"]) == 3
 
 
 def test_the_same_file_twice_is_loaded_once(home: Home, folder: Path) -> None:
