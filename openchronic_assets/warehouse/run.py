@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -34,8 +34,11 @@ from openchronic_assets.warehouse.builds import (
     replace_text,
 )
 from openchronic_assets.warehouse.catalogue import ensure_catalogue
-from openchronic_assets.warehouse.project import parsed, project_dir
+from openchronic_assets.warehouse.project import parsed, project_dir, staged_tables
 from openchronic_assets.warehouse.raw import read_parquet, relation_sql
+
+if TYPE_CHECKING:
+    from openchronic_assets.slices import Part
 
 Event = dict[str, Any]  # {"node": name, "type": "model"|"test"|"seed", "status": …, "seconds": …}
 
@@ -119,8 +122,7 @@ def prepare(plan: Plan) -> None:
     if plan.target == "spark":
         from openchronic_assets.warehouse.spark import prepare_session
 
-        raw = raw_inputs.raw_files(plan.home)
-        prepare_session(plan, raw, _plan_rows(plan), _carried(plan))
+        prepare_session(plan, _raw_files(plan), _plan_rows(plan), _carried(plan))
     else:
         _prepare_duckdb(plan)
 
@@ -129,7 +131,7 @@ def _prepare_duckdb(plan: Plan) -> None:
     plan.database.unlink(missing_ok=True)
     with duckdb.connect(str(plan.database)) as connection:
         connection.execute("create schema raw; create schema plan")
-        for table, files in raw_inputs.raw_files(plan.home).items():
+        for table, files in _raw_files(plan).items():
             connection.execute(f"create view raw.{table} as {relation_sql(table, files)}")
         connection.execute(
             "create table plan.model_file "
@@ -140,6 +142,13 @@ def _prepare_duckdb(plan: Plan) -> None:
         for name, paths in _carried(plan).items():
             listed = read_parquet([Path(path) for path in paths])
             connection.execute(f"create view main.{name} as select * from {listed}")
+
+
+def _raw_files(plan: Plan) -> dict[str, list[Part]]:
+    """Return the current files of the raw tables that models read; others would cost time."""
+    staged = staged_tables(plan.home, plan.target)
+    files = raw_inputs.raw_files(plan.home)
+    return {table: files[table] for table in sorted(staged & set(files))}
 
 
 def _carried(plan: Plan) -> dict[str, list[str]]:

@@ -2,8 +2,8 @@
     Reimbursement lines with the person they are for and the reasons why an analysis may leave them
     out. Nothing is dropped and no amount is changed.
     Rule: the person is that of the pair (pseudonym, rank); fictitious NIR are linked to nobody and
-    keep their euros (domain decision 12). Flags follow snds_model 3.2, NULL-safe. A line whose nine
-    keys repeat is kept and numbered within its year. Grain: one row of ER_PRS_F.
+    keep their euros (domain decision 12). The flags are the quality rules (macros/rules). A line
+    whose nine keys repeat is kept and numbered within its year. Grain: one row of ER_PRS_F.
     A view: the window is by care year, so that a reader of one year computes that year only.
 #}
 {{ config(materialized='view') }}
@@ -91,12 +91,13 @@ final as (
         line.prescriber_activity,
         line.treating_doctor_id,
         line.pathway_code,
-        coalesce(line.expense_qualifier = 71, false)
-        or coalesce(line.sent_expense_qualifier = 71, false) as is_information_line,
-        coalesce(line.complement_level, 0) < 2 as is_act,
-        coalesce(line.quantity > 0, false) as is_positive_quantity,
-        coalesce(line.base_nature_code = 0, false) as is_complement_only,
-        line.copy_number > 1 as is_duplicate_key
+        line.psa,
+        line.birth_rank,
+        {{ openchronic.rule_flag('ER_PRS_F', 'information_line') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'information_amount') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'supplement') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'complement_only') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'repeated_line') }}
     from line
     left join {{ ref('int_person_key') }} as int_person_key
         on line.psa = int_person_key.psa and line.birth_rank = int_person_key.birth_rank

@@ -2,7 +2,8 @@
     MCO stays with their chaining, one to one, and the person they are attached to.
     Rule: stays and their parts are joined by year, establishment and number, because numbers are
     unique only within a year's table. The year of a stay is its table's year, which is that of
-    discharge. A stay that repeats a key is kept and numbered. Grain: one row of T_MCOaaB.
+    discharge. A stay that repeats a key is kept and numbered. The flags
+    are the quality rules (macros/rules). Grain: one row of T_MCOaaB.
     A view: windows are by year, so that a reader of one year computes that year only.
 #}
 {{ config(materialized='view') }}
@@ -28,6 +29,7 @@ chaining as (
 joined as (
     select
         stay.table_year,
+        cast(stay.table_year as integer) as year,
         stay.finess,
         stay.rsa_num,
         stay.copy_number,
@@ -60,22 +62,25 @@ joined as (
             and (stay.table_year < 2013 or chaining.birth_coherence_return = '0')
             and (stay.table_year < 2013 or chaining.sex_coherence_return = '0'),
             false
-        ) as has_good_returns
+        ) as good_returns,
+        ref_finess_duplicate.finess as duplicate_finess
     from stay
     left join chaining
         on stay.table_year = chaining.table_year
         and stay.finess = chaining.finess
         and stay.rsa_num = chaining.rsa_num
         and chaining.copy_number = 1
+    left join {{ ref('ref_finess_duplicate') }} as ref_finess_duplicate
+        on stay.finess = ref_finess_duplicate.finess
 ),
 
-final as (
+named as (
     select
         concat_ws(
             '-', cast(joined.table_year as {{ dbt.type_string() }}), joined.finess, joined.rsa_num,
             case when joined.copy_number > 1 then cast(joined.copy_number as {{ dbt.type_string() }}) end
         ) as stay_id,
-        cast(joined.table_year as integer) as year,
+        joined.year,
         int_psa.person_id,
         case
             when not joined.has_chaining then 'no_chaining'
@@ -100,20 +105,31 @@ final as (
         joined.age_years,
         case when trim(joined.sex_code) in ('1', '2') then trim(joined.sex_code) end as sex,
         nullif(trim(joined.residence_department_pmsi), '') as residence_department_pmsi,
-        joined.has_good_returns and joined.psa is not null as is_chained,
-        coalesce(joined.ghm_code like '90%', false) as is_error_ghm,
-        coalesce(joined.ghm_code like '28%', false) as is_session,
-        coalesce(joined.generation_type <> '0', false) as is_generated,
-        coalesce(joined.stay_type = 'B', false)
-        or coalesce(joined.entry_mode = '0' and joined.exit_mode = '0', false)
-            as is_service_for_other_hospital,
-        joined.table_year <= 2017 and ref_finess_duplicate.finess is not null as is_finess_duplicate,
-        joined.copy_number > 1 as is_duplicate_key,
-        coalesce(year(joined.discharge_date) <> joined.table_year, false) as is_other_year
+        joined.psa,
+        joined.copy_number,
+        nullif(trim(joined.stay_type), '') as stay_type,
+        nullif(trim(joined.generation_type), '') as generation_type,
+        joined.good_returns,
+        joined.duplicate_finess
     from joined
     left join {{ ref('int_psa') }} as int_psa on joined.psa = int_psa.psa
-    left join {{ ref('ref_finess_duplicate') }} as ref_finess_duplicate
-        on joined.finess = ref_finess_duplicate.finess
+),
+
+final as (
+    select
+        *,
+        good_returns and psa is not null as is_chained,
+        {{ openchronic.rule_flag('T_MCOaaB', 'finess_duplicate') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'error_group') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'generated_summary') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'service_for_other_hospital') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'session') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'repeated_stay') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'without_patient_key') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'bad_chaining_return') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'other_year') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'unpriced_stay') }}
+    from named
 )
 
 select * from final

@@ -2,7 +2,8 @@
     Care outside hospital stays, as reimbursed: one event for each line, with its euros, and one for
     each detail of a line (drug, hospital drug, procedure, biology), without euros.
     Rule: euros are on events of type `claim` only, so a sum never counts a line twice. Reasons to
-    leave a line out are flags. A detail whose line was never delivered belongs to its flux year and
+    leave a line out are flags, the quality rules of macros/rules; `is_used_for_<use>` follows from
+    them. Negative quantities are netted against the same care of the same day (`net_quantity`). A detail whose line was never delivered belongs to its flux year and
     to nobody. Anchor: care date, or the flux year where it is missing. Grain: one row an event.
 #}
 {{ config(
@@ -10,6 +11,12 @@
     unique_key=['person_id', 'care_date', 'event_id'],
     meta={'kind': 'yearly', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
+
+{%- set same_care -%}
+    event_type, psa, birth_rank, care_date, prestation_code, complement_type, performer_id,
+            code, activity_code,
+            case when psa is null or care_date is null then event_id end
+{%- endset %}
 
 with line as (
     select
@@ -40,11 +47,14 @@ with line as (
         prescriber_id,
         prescriber_specialty,
         treating_doctor_id,
+        psa,
+        birth_rank,
         is_information_line,
-        is_act,
-        is_positive_quantity,
+        is_information_amount,
+        is_supplement,
         is_complement_only,
-        is_duplicate_key
+        is_duplicate_key,
+        {{ openchronic.rule_flag('ER_PRS_F', 'fictitious_nir') }}
     from {{ ref('int_care_line') }}
     where care_year = {{ openchronic.build_year() }}
 ),
@@ -56,6 +66,7 @@ context_ranked as (
         activity_funding,
         public_private_sector,
         establishment_category,
+        treatment_mode,
         row_number() over (
             partition by claim_key order by source_file asc nulls last, source_line asc nulls last
         ) as place
@@ -69,7 +80,8 @@ claim as (
         nullif(trim(context_ranked.performing_finess), '') as performing_finess,
         context_ranked.public_private_sector,
         context_ranked.establishment_category,
-        coalesce(context_ranked.activity_funding = 1, false) as is_public_t2a
+        {{ openchronic.rule_flag('ER_PRS_F', 'public_double_transmission') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }}
     from line
     left join context_ranked
         on line.claim_key = context_ranked.claim_key and context_ranked.place = 1
@@ -145,11 +157,15 @@ event as (
         performing_finess,
         public_private_sector,
         establishment_category,
+        psa,
+        birth_rank,
         is_information_line,
-        is_act,
+        is_information_amount,
         is_public_t2a,
-        is_positive_quantity,
+        is_supplement,
         is_complement_only,
+        is_fictitious,
+        is_public_hospital,
         is_duplicate_key
     from claim
 
@@ -196,11 +212,15 @@ event as (
         claim.performing_finess,
         claim.public_private_sector,
         claim.establishment_category,
+        claim.psa,
+        claim.birth_rank,
         claim.is_information_line,
-        claim.is_act,
+        claim.is_information_amount,
         claim.is_public_t2a,
-        claim.is_positive_quantity,
+        claim.is_supplement,
         claim.is_complement_only,
+        claim.is_fictitious,
+        claim.is_public_hospital,
         detail.detail_copy > 1 as is_duplicate_key
     from detail
     inner join claim on detail.claim_key = claim.claim_key and claim.copy_number = 1
@@ -245,13 +265,54 @@ event as (
         cast(null as {{ dbt.type_string() }}) as performing_finess,
         cast(null as bigint) as public_private_sector,
         cast(null as bigint) as establishment_category,
+        cast(null as {{ dbt.type_string() }}) as psa,
+        cast(null as bigint) as birth_rank,
         false as is_information_line,
-        true as is_act,
+        false as is_information_amount,
         false as is_public_t2a,
-        coalesce(detail_quantity > 0, false) as is_positive_quantity,
+        false as is_supplement,
         false as is_complement_only,
+        false as is_fictitious,
+        false as is_public_hospital,
         detail_copy > 1 as is_duplicate_key
     from orphan
+),
+
+-- What is left of a positive quantity once the negative ones of the same care are taken from it,
+-- the earliest flux first. Care without a person or a date is netted with nothing.
+same_care as (
+    select
+        *,
+        sum(case when quantity > 0 then quantity else 0 end) over (
+            partition by {{ same_care }}
+            order by flux_month asc nulls first, event_id asc
+            rows between unbounded preceding and current row
+        ) as positive_so_far,
+        sum(case when quantity < 0 then -quantity else 0 end) over (
+            partition by {{ same_care }}
+        ) as taken_back
+    from event
+),
+
+netted as (
+    select
+        *,
+        case
+            when quantity > 0
+                then cast(
+                    greatest(least(quantity, positive_so_far - taken_back), 0) as decimal(18, 2)
+                )
+            when quantity <= 0 then cast(0 as decimal(18, 2))
+        end as net_quantity
+    from same_care
+),
+
+flagged as (
+    select
+        *,
+        {{ openchronic.rule_flag('ER_PRS_F', 'regularised') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'without_quantity') }}
+    from netted
 ),
 
 final as (
@@ -271,6 +332,7 @@ final as (
         code,
         activity_code,
         quantity,
+        net_quantity,
         paid_amount,
         base_amount,
         reimbursed_amount,
@@ -294,12 +356,19 @@ final as (
         public_private_sector,
         establishment_category,
         is_information_line,
-        is_act,
+        is_information_amount,
         is_public_t2a,
-        is_positive_quantity,
+        is_supplement,
         is_complement_only,
-        is_duplicate_key
-    from event
+        is_regularised,
+        is_without_quantity,
+        is_fictitious,
+        is_public_hospital,
+        is_duplicate_key,
+        {{ openchronic.is_used('ER_PRS_F', 'care') }},
+        {{ openchronic.is_used('ER_PRS_F', 'spending') }},
+        {{ openchronic.is_used('ER_PRS_F', 'persons') }}
+    from flagged
 )
 
 select * from final

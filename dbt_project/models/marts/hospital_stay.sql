@@ -1,6 +1,6 @@
 {#
     Acute hospital stays (MCO), each with its parts counted. Nothing is dropped: error groups,
-    doubles, sessions and bad chaining are flags, for each analysis to choose.
+    doubles, sessions and bad chaining are flags, the quality rules of macros/rules; `is_used_for_<use>` follows from them.
     Anchor: year of discharge, that of the PMSI table. Grain: one row a stay.
 #}
 {{ config(
@@ -59,12 +59,18 @@ final as (
         stay.sex,
         stay.residence_department_pmsi,
         stay.is_chained,
+        stay.is_finess_duplicate,
         stay.is_error_ghm,
         stay.is_generated,
         stay.is_service_for_other_hospital,
-        stay.is_finess_duplicate,
         stay.is_duplicate_key,
-        stay.is_other_year
+        stay.is_without_key,
+        stay.has_bad_return,
+        stay.is_other_year,
+        stay.is_unpriced,
+        {{ openchronic.is_used('T_MCOaaB', 'stays') }},
+        {{ openchronic.is_used('T_MCOaaB', 'persons') }},
+        {{ openchronic.is_used('T_MCOaaB', 'spending') }}
     from {{ ref('int_hospital_stay') }} as stay
     left join diagnosis on stay.finess = diagnosis.finess and stay.rsa_num = diagnosis.rsa_num
     left join act on stay.finess = act.finess and stay.rsa_num = act.rsa_num

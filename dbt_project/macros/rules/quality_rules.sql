@@ -1,0 +1,234 @@
+{#
+    The quality rules, each one object: what it flags, in which table, why, and which uses of the
+    data leave its rows out. Nothing is deleted: a rule is a boolean column of the rows, true where
+    it flags, never NULL.
+
+    table: the delivered table that it reads. flag: the column that carries it. when: the condition,
+    over the columns of the model that computes the flag; a NULL condition flags nothing, so a rule
+    that must flag what is missing says so itself (`missing` tells). uses: which uses leave flagged
+    rows out, in the order of this file; none = information for the reader. source: where the rule
+    is documented.
+
+    docs/quality-rules.md is written from here (python -m openchronic_assets.warehouse.rules).
+#}
+{% macro quality_rules() %}
+{% set text %}
+- rule: information_line
+  table: ER_PRS_F
+  flag: is_information_line
+  when: expense_qualifier = 71 or sent_expense_qualifier = 71
+  missing: not flagged
+  uses: [care]
+  fr: Ligne transmise pour information (qualificatif 71), acte externe public que le PMSI porte aussi.
+  en: Line sent for information (qualifier 71), public outpatient care that the PMSI carries too.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: information_amount
+  table: ER_PRS_F
+  flag: is_information_amount
+  when: >-
+    (expense_qualifier = 71 or sent_expense_qualifier = 71)
+    and not (
+      coalesce(expense_qualifier, 0) = 0 and coalesce(sent_expense_qualifier, 0) = 71
+      and coalesce(complement_type, 0) = 16
+    )
+  missing: not flagged
+  uses: [spending]
+  fr: >-
+    Euros d'une ligne pour information, sauf ceux d'une participation forfaitaire (qualificatif 0,
+    transmis 71, complément 16), qui est réelle.
+  en: >-
+    Euros of an information line, except those of a flat-rate contribution (qualifier 0, sent 71,
+    complement 16), which is real.
+  source: "CNAM, foire aux questions du DCIR"
+- rule: public_double_transmission
+  table: ER_PRS_F
+  flag: is_public_t2a
+  when: activity_funding = 1
+  missing: not flagged
+  uses: [care, spending]
+  fr: Facturé par un hôpital public tarifé à l'activité (ETE_IND_TAA = 1), déjà présent dans le PMSI.
+  en: Billed by a public hospital funded by activity (ETE_IND_TAA = 1), already in the PMSI.
+  source: "Health Data Hub, fiches prestations du DCIR et actes et consultations externes"
+- rule: supplement
+  table: ER_PRS_F
+  flag: is_supplement
+  when: complement_level >= 2
+  missing: not flagged
+  uses: [care]
+  fr: Majoration, franchise ou participation (CPL_MAJ_TOP = 2) et non un acte ; ses euros comptent.
+  en: Supplement, deductible or contribution (CPL_MAJ_TOP = 2), not an act; its euros count.
+  source: "CNAM, L'essentiel du SNDS ; fiche prestation"
+- rule: complement_only
+  table: ER_PRS_F
+  flag: is_complement_only
+  when: base_nature_code = 0
+  missing: not flagged
+  uses: [care]
+  fr: Complément d'acte seul (BSE_PRS_NAT = 0) ; ses euros comptent.
+  en: Complement of an act alone (BSE_PRS_NAT = 0); its euros count.
+  source: "SCALPEL-Extraction, DcirSource"
+- rule: regularised
+  table: ER_PRS_F
+  flag: is_regularised
+  when: quantity < 0 or (quantity > 0 and net_quantity = 0)
+  missing: not flagged
+  uses: [care]
+  fr: >-
+    Régularisation (quantité négative), ou ligne qu'une régularisation annule en entier. Quantités
+    compensées par règle entre lignes de même personne, même jour, même nature, même complément et
+    même exécutant, jamais par dédoublonnage ; les euros, négatifs compris, comptent.
+  en: >-
+    Regularisation (negative quantity), or a line that one cancels whole. Quantities are netted by
+    rule among lines of the same person, day, nature, complement and performer, never by distinct;
+    euros count, negative ones included.
+  source: "Health Data Hub, fiche prestations du DCIR ; chaîne OMOP, étape dcir_intermediaire"
+- rule: without_quantity
+  table: ER_PRS_F
+  flag: is_without_quantity
+  when: coalesce(quantity, 0) = 0
+  missing: flagged
+  uses: [care]
+  fr: Quantité nulle ou absente, la ligne ne porte aucun acte ; ses euros comptent.
+  en: Quantity zero or missing, the line carries no act; its euros count.
+  source: "Health Data Hub, fiche prestations du DCIR"
+- rule: fictitious_nir
+  table: ER_PRS_F
+  flag: is_fictitious
+  when: person_status = 'fictitious'
+  missing: not flagged
+  uses: [persons]
+  fr: >-
+    Numéro fictif (01, 05, 06, 08, 09, 11 à 15) : compté dans les euros, rattaché à personne et
+    absent des statistiques de personnes. 99, NN et l'absence ne sont pas fictifs.
+  en: >-
+    Fictitious number (01, 05, 06, 08, 09, 11 to 15): counted in euros, linked to nobody and out of
+    statistics of people. 99, NN and missing are not fictitious.
+  source: "Health Data Hub, fiche bénéficiaire ; nomenclature IR_NIR_V"
+- rule: public_hospital
+  table: ER_PRS_F
+  flag: is_public_hospital
+  when: >-
+    activity_funding = 1
+    or (
+      activity_funding = 0 and public_private_sector = 1
+      and establishment_category in (101, 355, 131, 106, 122, 365, 128, 129)
+      and treatment_mode in (0, 3, 7, 10)
+    )
+  missing: not flagged
+  uses: []
+  fr: Exécuté à l'hôpital public, tarifé à l'activité ou non ; à écarter pour isoler ville et privé.
+  en: Performed in a public hospital, funded by activity or not; leave out to isolate city and private.
+  source: "Health Data Hub, fiche établissements de santé"
+- rule: repeated_line
+  table: ER_PRS_F
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: []
+  fr: Les neuf clés se répètent dans l'année de soins ; gardée, car deux lignes vraies se ressemblent.
+  en: The nine keys repeat within the care year; kept, because two true lines can look alike.
+  source: "Schéma SNDS, clé primaire d'ER_PRS_F"
+
+- rule: finess_duplicate
+  table: T_MCOaaB
+  flag: is_finess_duplicate
+  when: year <= 2017 and duplicate_finess is not null
+  missing: not flagged
+  uses: [stays, persons, spending]
+  fr: >-
+    Site géographique de l'AP-HP, de l'AP-HM ou des HCL : jusqu'en 2017 le même séjour est transmis
+    par l'entité juridique.
+  en: Site of AP-HP, AP-HM or HCL; until 2017 the legal entity sends the same stay.
+  source: "Health Data Hub, fiche dépenses de l'hôpital public ; CNAM, L'essentiel du SNDS"
+- rule: error_group
+  table: T_MCOaaB
+  flag: is_error_ghm
+  when: ghm_code like '90%'
+  missing: not flagged
+  uses: [stays, persons, spending]
+  fr: Groupe en erreur (GHM en 90).
+  en: Group in error (GHM beginning with 90).
+  source: "Health Data Hub, requête type PMSI MCO"
+- rule: generated_summary
+  table: T_MCOaaB
+  flag: is_generated
+  when: generation_type <> '0'
+  missing: not flagged
+  uses: [stays, persons, spending]
+  fr: Résumé engendré automatiquement (TYP_GEN_RSA, depuis 2015).
+  en: Summary generated automatically (TYP_GEN_RSA, since 2015).
+  source: "Health Data Hub, fiche dépenses de l'hôpital public"
+- rule: service_for_other_hospital
+  table: T_MCOaaB
+  flag: is_service_for_other_hospital
+  when: stay_type = 'B' or entry_mode = '0' or exit_mode = '0'
+  missing: not flagged
+  uses: [stays, persons, spending]
+  fr: >-
+    Prestation inter-établissement (SEJ_TYP = B, ou mode 0 à l'entrée ou à la sortie) : l'hôpital
+    demandeur porte aussi le séjour.
+  en: >-
+    Service for another hospital (SEJ_TYP = B, or mode 0 at entry or exit), which carries the stay
+    too.
+  source: "CNAM, L'essentiel du SNDS ; fiche dépenses de l'hôpital public"
+- rule: session
+  table: T_MCOaaB
+  flag: is_session
+  when: ghm_code like '28%'
+  missing: not flagged
+  uses: [stays]
+  fr: Séances (GHM en 28) ; elles se comptent par NBR_SEA, à part des séjours.
+  en: Sessions (GHM beginning with 28), counted by NBR_SEA, apart from stays.
+  source: "Schéma SNDS, T_MCOaaB.SEJ_NBJ"
+- rule: repeated_stay
+  table: T_MCOaaB
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: [stays, persons, spending]
+  fr: Année, établissement et numéro déjà vus ; un résumé n'existe qu'une fois.
+  en: Year, establishment and number already seen; a summary exists once.
+  source: "Schéma SNDS, clés du PMSI MCO"
+- rule: without_patient_key
+  table: T_MCOaaB
+  flag: is_without_key
+  when: psa is null
+  missing: flagged
+  uses: [persons]
+  fr: Sans chaînage, ou pseudonyme absent ou de remplissage (xxxxxxxx…).
+  en: Without chaining, or the pseudonym is missing or a filler (xxxxxxxx…).
+  source: "CNAM, L'essentiel du SNDS"
+- rule: bad_chaining_return
+  table: T_MCOaaB
+  flag: has_bad_return
+  when: not good_returns
+  missing: not flagged where the code does not exist that year, else flagged
+  uses: [persons]
+  fr: >-
+    Un code retour du chaînage n'est pas 0 : NIR, naissance, sexe, séjour, FHO, PMS ; date depuis
+    2006 ; cohérence de naissance et de sexe depuis 2013. Séjour compté, patient non suivi.
+  en: >-
+    A chaining return code is not 0: NIR, birth, sex, stay, FHO, PMS; date since 2006; coherence of
+    birth and sex since 2013. The stay counts, the patient is not followed.
+  source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
+- rule: other_year
+  table: T_MCOaaB
+  flag: is_other_year
+  when: year(discharge_date) <> year
+  missing: not flagged
+  uses: []
+  fr: La date de sortie tombe une autre année que la table.
+  en: The discharge date falls in another year than the table.
+  source: "Schéma SNDS, tables annuelles du PMSI"
+- rule: unpriced_stay
+  table: T_MCOaaB
+  flag: is_unpriced
+  when: ghs_number = '9999'
+  missing: not flagged
+  uses: []
+  fr: Séjour sans tarif (GHS 9999).
+  en: Stay without a tariff (GHS 9999).
+  source: "SCALPEL-Extraction, McoSource"
+{% endset %}
+    {{ return(fromyaml(text)) }}
+{% endmacro %}
