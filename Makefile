@@ -25,11 +25,14 @@ setup: $(VENV)/.installed ## Build the environment from the lock file
 demo: java setup ## Run the main job on a generated extract, to a published release
 	@$(BIN)/openchronic demo
 
+# Two workers, a file at a time: what a file sets up is made once, and Spark needs a core each.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: java setup ## Pass the tests (slow suites left out)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-all: java setup ## Pass every suite
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
