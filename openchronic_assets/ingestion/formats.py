@@ -7,8 +7,8 @@ name inside an archive is ever used as a path.
 
 from __future__ import annotations
 
+import errno
 import gzip
-import lzma
 import re
 import zipfile
 import zlib
@@ -50,7 +50,6 @@ REMEDIES = {
     "again, or export it as CSV",
     "not_parquet": "the file is not the Parquet that its name says, or it is damaged: copy it "
     "again, or export it as CSV",
-    "truncated_sas7bdat": "the SAS table holds fewer rows than it declares: copy the file again",
     "sas7bdat_encoding": "its text is not in the encoding that it declares: export it as CSV in "
     "UTF-8",
     "nested_column": "a column holds lists or structures: flatten it, or export the table as CSV",
@@ -191,12 +190,14 @@ def _read(handle: IO[bytes], size: int, form: Format) -> bytes:
     """Read on; what a damaged stream raises depends on its format."""
     if form.compression is None:
         return handle.read(size)
+    if form.compression == "zip":
+        with _shield_zip():
+            return handle.read(size)
     try:
         return handle.read(size)
     except EOFError as error:
-        code = "truncated_gzip" if form.compression == "gzip" else f"not_{form.compression}"
-        raise UnreadableFile(code) from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        raise UnreadableFile("truncated_gzip") from error
+    except (zlib.error, pa.ArrowException) as error:
         raise UnreadableFile(f"not_{form.compression}") from error
     except OSError as error:
         if error.errno is not None:
@@ -207,12 +208,24 @@ def _read(handle: IO[bytes], size: int, form: Format) -> bytes:
 
 @contextmanager
 def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
+    with _shield_zip():
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError) as error:
-        raise UnreadableFile("not_zip") from error
     with archive:
         yield archive
+
+
+@contextmanager
+def _shield_zip() -> Iterator[None]:
+    """Turn what the library raises over damaged bytes, which may be much, into one error."""
+    try:
+        yield
+    except NotImplementedError as error:
+        raise UnreadableFile("unknown_compression") from error
+    except Exception as error:
+        # A place before the beginning of the file is the fault of its bytes, not of the disk.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        raise UnreadableFile("not_zip") from error
 
 
 def _open_member(archive: zipfile.ZipFile) -> IO[bytes]:
@@ -232,9 +245,5 @@ def _open_member(archive: zipfile.ZipFile) -> IO[bytes]:
         raise UnreadableFile("unsafe_member")
     if member.flag_bits & 0x1:
         raise UnreadableFile("encrypted")
-    try:
+    with _shield_zip():
         return archive.open(member)
-    except NotImplementedError as error:
-        raise UnreadableFile("unknown_compression") from error
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise UnreadableFile("not_zip") from error

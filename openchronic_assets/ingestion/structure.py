@@ -77,7 +77,13 @@ def _unalias(name: str, known: set[str]) -> str:
 def newest_fitting_year(names: list[str], table: Table, oldest: int = 2005) -> int | None:
     """Return the newest year whose required columns are all there, or None."""
     years = range(NEWEST_YEAR, oldest - 1, -1)
-    return next((year for year in years if not _missing(names, table, year)), None)
+    return next(
+        (year for year in years if _exists(table, year) and not _missing(names, table, year)), None
+    )
+
+
+def _exists(table: Table, year: int) -> bool:
+    return any(year in column.years for column in table.columns)
 
 
 def check(line: str, table: Table, year: int, *, strict: bool) -> Header:
@@ -99,7 +105,8 @@ def check(line: str, table: Table, year: int, *, strict: bool) -> Header:
     if not any(name in known for name in names):
         raise StructureError(
             "not_this_table",
-            f"the first line holds no column of {table.name}: a header line is expected there",
+            f"the first line holds no column of {table.name}: a header line is expected there; "
+            "ask the provider for it, or correct the file's name",
         )
     repeated = tuple(sorted({name for name in names if names.count(name) > 1 and name in known}))
     if repeated:
@@ -107,6 +114,12 @@ def check(line: str, table: Table, year: int, *, strict: bool) -> Header:
             "column_twice",
             f"column {', '.join(repeated)} stands twice in the header: remove one of them",
             repeated,
+        )
+    if not _exists(table, min(year, NEWEST_YEAR)):
+        raise StructureError(
+            "table_of_other_years",
+            f"{table.name} does not exist in {year}: correct the year in the file's name "
+            f"(openchronic contracts show {table.name} gives its years)",
         )
     structure = table.for_year(min(year, NEWEST_YEAR))
     of_year = set(structure.names())
