@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openchronic_assets.contracts import load
-from openchronic_assets.errors import OpenChronicError, Refused
-from openchronic_assets.ingestion import deliveries, identity, landing, lines, spark
+from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.ingestion import deliveries, epochs, identity, landing, lines, spark
 from openchronic_assets.ingestion.deliveries import ATTEMPT, Record
 from openchronic_assets.ingestion.delivery import (
     DeliveredFile,
@@ -135,8 +135,10 @@ def ingest(
     stamp = landing.stamp_of_folder(delivery.folder)
     with deliveries.lake_lock(home):
         deliveries.sweep(home)
-        result = _ingest(home, delivery, session, progress or (lambda step, done, total: None))
-        deliveries.sweep(home)
+        try:
+            result = _ingest(home, delivery, session, progress or (lambda step, done, total: None))
+        finally:
+            deliveries.sweep(home)
         if result.delivery and (home.deliveries / f"{result.delivery}.json").is_file():
             landing.remember(home, delivery.folder, stamp, result.delivery)
     return result
@@ -163,7 +165,8 @@ def _ingest(
     # A name of its own: workers of a killed run may go on writing under theirs for a while.
     attempt = f"{ATTEMPT}{identifier}-{secrets.token_hex(4)}"
     secret = identity.load_secret(home)
-    _same_pseudonyms(delivery, identity.fingerprint(secret), every)
+    epochs.same_secret(every, identity.fingerprint(secret))
+    epochs.refuse_unlinked(delivery, every)
     reports = _parse(home, delivery, hashes, identifier, attempt, secret, session, progress)
     for report in reports:
         _shifted(report)
@@ -172,6 +175,7 @@ def _ingest(
                 f"{report.path} (table {report.table}): rows or euros read are not those kept plus "
                 "those quarantined; nothing was committed. Report it with the file's contract"
             )
+    epochs.refuse_unlinked(delivery, every, reports)
     return _commit(home, delivery, identifier, attempt, hashes, secret, reports)
 
 
@@ -190,23 +194,6 @@ def _hashes(
             found = list(pool.map(lines.sha256_of, paths))
     progress("hash", len(paths), len(paths))
     return {each.source: value for each, value in zip(delivery.files, found, strict=True)}
-
-
-def _same_pseudonyms(delivery: Delivery, fingerprint: str, every: list[Record]) -> None:
-    """Refuse to mix pseudonyms of two epochs or two secrets: nobody would join any more."""
-    epoch = delivery.manifest.pseudonym_epoch
-    for record in every:
-        if record.secret_fingerprint != fingerprint:
-            raise Refused(
-                f"the lake was pseudonymised with another secret than the present one (delivery "
-                f"{record.name}): give that secret back, or ingest everything again in a new home"
-            )
-        if epoch and record.pseudonym_epoch and epoch != record.pseudonym_epoch:
-            raise Refused(
-                f"delivery {delivery.name} has pseudonym epoch {epoch}, the lake has "
-                f"{record.pseudonym_epoch} (delivery {record.name}): persons of two epochs do not "
-                "join; ingest it in a home of its own"
-            )
 
 
 def _parse(
