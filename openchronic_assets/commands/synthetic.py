@@ -58,3 +58,26 @@ def synth(
     else:
         out.print(f"{persons} persons of {span[0]}-{span[-1]} in {destination}")
         out.print(f"what is true of them in {summary['truth']}")
+
+
+@app.command("synth-report")
+def synth_report(
+    extract: Annotated[Path, typer.Argument(help="Folder that synth wrote with --out.")],
+    page: Annotated[
+        Path | None, typer.Option("--out", help="HTML file; else calibration.html in the truth.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold an extract against the published figures: an HTML report, figure by figure."""
+    from openchronic_assets.synthetic import report
+    from openchronic_assets.synthetic.acceptance import truth_of
+
+    target = page or truth_of(extract) / "calibration.html"
+    found = report.appraise(extract)
+    report.write(found, target)
+    if as_json:
+        print_json({**found.summary, "report": str(target)})
+        return
+    held = [band for band in found.bands if band.value is not None]
+    out.print(f"{sum(band.holds for band in held)} of {len(held)} acceptance bands hold: {target}")
