@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from openchronic_assets.commands import (
+    anonymise,
     contracts,
     ingestion,
     machine,
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From raw SNDS extracts to care pathways, indicators and anonymised releases.",
 )
-for module in (machine, synthetic, ingestion, warehouse):
+for module in (machine, synthetic, ingestion, warehouse, anonymise):
     app.add_typer(module.app)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(releases.app, name="release")
