@@ -9,7 +9,6 @@ city-care amounts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ import numpy.typing as npt
 from openchronic_assets.synthetic import figures
 from openchronic_assets.synthetic.conditions import Conditions
 from openchronic_assets.synthetic.hospital import Stays, profiles
+from openchronic_assets.synthetic.medicine import draw as draw_kinds
+from openchronic_assets.synthetic.medicine import drugs, give
 from openchronic_assets.synthetic.population import BLOCK, People
 from openchronic_assets.synthetic.text import day
 from openchronic_assets.synthetic.universe import SPECIALTIES, Universe
@@ -31,6 +32,8 @@ NIGHT_COMPLEMENT, NIGHT, COORDINATION = 1943, 1913, 1126
 PARTICIPATION, FRANCHISE = 1952, 1972
 PHARMACY = {100: 3311, 65: 3313, 30: 3312, 15: 3312}
 HOSPITAL_DRUG, BIOLOGY, NURSE, STAY = 3317, 3211, 3111, 2111
+AMBULANCE, LIGHT_VEHICLE, TAXI = 4212, 4213, 4214
+ATU = 2532  # cents of an emergency visit
 FRANCHISE_CODE = 16  # CPL_AFF_COD of participations and franchises
 NULL = -1
 B_PRICE = 27  # cents of one B
@@ -62,30 +65,6 @@ DEFAULTS: dict[str, int] = {
     "length": 0,
     "affinity": 0,
 }
-
-
-@dataclass(frozen=True)
-class Drugs:
-    """The community drugs: codes, price in cents, rate, and who takes them."""
-
-    cip13: tuple[str, ...]
-    cip7: tuple[str, ...]
-    price: Ints
-    rate: Ints
-    of: dict[int, Ints]
-
-
-@cache
-def drugs() -> Drugs:
-    """Return the drugs of ``drugs.csv``; ``of[0]`` are those that anyone takes."""
-    table = figures.rows("drugs.csv")
-    return Drugs(
-        tuple(r["cip13"] for r in table),
-        tuple(r["cip7"] for r in table),
-        np.array([int(r["price_cents"]) for r in table]),
-        np.array([int(r["rate"]) for r in table]),
-        _by_ald([figures.numbers(r["alds"]) for r in table]),
-    )
 
 
 def _by_ald(lists: list[tuple[int, ...]]) -> dict[int, Ints]:
@@ -121,11 +100,12 @@ class Care:
     """The lines of a block and their details.
 
     ``lines`` holds ``person``, ``care`` (day), ``claim`` and the keys of ``DEFAULTS``; ``flux`` is
-    added by claim when the block is written.
+    added by claim when the block is written. ``events`` are visits and hospital consultations.
     """
 
     lines: dict[str, Ints]
     details: dict[str, Details]
+    events: dict[str, dict[str, Ints]]
 
 
 class _Builder:
@@ -134,6 +114,7 @@ class _Builder:
     def __init__(self) -> None:
         self.parts: list[dict[str, Ints]] = []
         self.details: dict[str, list[dict[str, Ints]]] = {}
+        self.events: dict[str, list[dict[str, Ints]]] = {}
         self.count = 0
         self.claims = 0
 
@@ -164,6 +145,10 @@ class _Builder:
             }
         )
 
+    def event(self, kind: str, **columns: Ints) -> None:
+        """Note things that happened: the truth has them, and hospital files too."""
+        self.events.setdefault(kind, []).append(columns)
+
     def care(self) -> Care:
         """Return all lines and details so far."""
         lines = {
@@ -173,7 +158,11 @@ class _Builder:
             table: Details({name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
             for table, parts in self.details.items()
         }
-        return Care(lines, details)
+        events = {
+            kind: {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+            for kind, parts in self.events.items()
+        }
+        return Care(lines, details, events)
 
 
 @dataclass
@@ -188,6 +177,7 @@ class _Context:
     length: Ints
     sick: Bools
     age: Ints
+    span: tuple[int, int]  # first day of care, and the day after the last
 
     def happen(self, rate: Floats) -> tuple[Ints, Ints]:
         """Return (person, day) of events at a yearly rate for each person-year."""
@@ -236,6 +226,7 @@ def draw(
         length=span,
         sick=found.active(who, begin) > 0,
         age=people.age(begin, who),
+        span=(day(years[0]), day(years[1] + 1)),
     )
     builder = _Builder()
     _gp_visits(context, builder)
@@ -246,7 +237,11 @@ def draw(
     _nurses(context, builder)
     _hospital_drugs(context, builder)
     _outpatients(context, builder)
+    _emergencies(context, builder, stays)
+    _devices(context, builder)
+    _transports(context, builder, stays, years)
     _private_stays(context, builder, stays, years)
+    _other_payers(context, builder)
     _regularisations(context, builder)
     return builder.care()
 
@@ -263,19 +258,18 @@ def _rate_of(exo: Ints, ordinary: Ints | int) -> Ints:
 
 
 def _participation(
-    builder: _Builder, chosen: Bools, who: Ints, when: Ints, claim: Ints, executor: Ints, kind: int
+    builder: _Builder, chosen: Bools, who: Ints, when: Ints, claim: Ints, executor: Ints
 ) -> None:
-    """Add the one-euro participation (franchise of 0.50 a box) of lines: negative, no act."""
-    each = -100 if kind == PARTICIPATION else -50
+    """Add the one-euro participation of lines: negative, no act."""
     builder.add(
         person=who[chosen],
         care=when[chosen],
         claim=claim[chosen],
-        nature=np.full(int(chosen.sum()), kind),
-        complement=np.full(int(chosen.sum()), kind),
+        nature=np.full(int(chosen.sum()), PARTICIPATION),
+        complement=np.full(int(chosen.sum()), PARTICIPATION),
         top=np.full(int(chosen.sum()), 2),
         affined=np.full(int(chosen.sum()), FRANCHISE_CODE),
-        cpl_repaid=np.full(int(chosen.sum()), each),
+        cpl_repaid=np.full(int(chosen.sum()), -100),
         executor=executor[chosen],
     )
 
@@ -333,7 +327,7 @@ def _gp_visits(c: _Context, builder: _Builder) -> None:
             specialty=np.ones(some, np.int64),
         )
     adult = (c.people.age(when, who) >= 18) & (u[3] > 0.25)
-    _participation(builder, adult, who, when, claim, executor, PARTICIPATION)
+    _participation(builder, adult, who, when, claim, executor)
 
 
 def _specialists(c: _Context, builder: _Builder) -> None:
@@ -393,28 +387,86 @@ def _specialists(c: _Context, builder: _Builder) -> None:
         specialty=specialty[coordinated],
     )
     adult = (c.people.age(when, who) >= 18) & (u[4] > 0.3)
-    _participation(builder, adult, who, when, claim, executor, PARTICIPATION)
+    _participation(builder, adult, who, when, claim, executor)
+
+
+def _treatments(c: _Context) -> dict[str, Ints]:
+    """Draw the chronic treatments: person, drug, first and last day, share of refills taken.
+
+    People with an ALD have more, older people too. Half take nearly every refill, a quarter most
+    of them, a quarter less than two in three (published adherence at one year is of that order).
+    """
+    low, high = c.span
+    middle = (low + high) // 2
+    everyone = np.flatnonzero(~c.people.silent & (c.people.birth < high))
+    age = c.people.age(np.full(len(everyone), middle), everyone)
+    held = c.found.active(everyone, np.full(len(everyone), middle))
+    mean = _by_age(age, (15, 40, 50, 60, 70, 80), (0.03, 0.1, 0.3, 0.65, 1.2, 1.8, 2.1))
+    mean = mean * np.where(held > 0, 1.8, 0.75)
+    who = np.repeat(everyone, c.rng.poisson(mean))
+    known = drugs()
+    weight = np.where(known.chronic, known.boxes, 0)
+    kinds = draw_kinds(c.rng, weight, len(who))
+    ill = c.found.active(who, np.full(len(who), middle))
+    fits = [np.isin(ill, alds) if alds else np.ones(len(who), bool) for alds in known.groups]
+    drug = give(c.rng, kinds, known.group, fits)
+    luck = c.rng.random((4, len(who)))
+    first = np.where(luck[0] < 0.7, low, low + (luck[1] * (high - low)).astype(np.int64))
+    last = np.where(luck[2] < 0.85, high - 1, first + ((high - first) * luck[1]).astype(np.int64))
+    first = np.maximum(first, c.people.birth[who] + 30)
+    last = np.minimum(last, c.people.death[who])
+    taken = np.select([luck[3] < 0.5, luck[3] < 0.75], [97, 85], 50)
+    sound = last > first
+    return {
+        "person": who[sound],
+        "drug": drug[sound],
+        "first": first[sound],
+        "last": last[sound],
+        "taken": taken[sound],
+    }
 
 
 def _pharmacy(c: _Context, builder: _Builder) -> None:
     known = drugs()
-    rate = _by_age(c.age, (2, 16, 40, 60, 75), (2.2, 1.2, 1.4, 2.0, 3.0, 3.6))
-    filled, days = c.happen(rate * np.where(c.sick, 1.6, 0.8))
-    claim_of = builder.claim(len(filled))
-    number = 1 + c.rng.binomial(2, 0.35, len(filled))
-    row = np.repeat(np.arange(len(filled)), number)
-    who, when, claim = filled[row], days[row], claim_of[row]
+    treated = _treatments(c)
+    builder.event("exposures", **treated)
+    # A pack lasts its units, one a day, and a month where that makes no sense (drops, inhalers).
+    lasts = np.where(known.units >= 20, np.minimum(known.units, 90), 30)[treated["drug"]]
+    number = (treated["last"] - treated["first"]) // lasts + 1
+    row = np.repeat(np.arange(len(lasts)), number)
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
+    u = c.rng.random((2, len(row)))
+    refilled = u[0] * 100 < treated["taken"][row]
+    late = (u[1] * 6).astype(np.int64)
+    chronic_day = treated["first"][row] + rank * lasts[row] + late
+    kept = refilled & (chronic_day <= treated["last"][row])
+    row = row[kept]
+    chronic_who, chronic_day = treated["person"][row], chronic_day[kept]
+    chronic_drug = treated["drug"][row]
+    # Short treatments: as many more as their share of all boxes asks for.
+    share = float(known.boxes[~known.chronic].sum())
+    rate = _by_age(c.age, (2, 16, 40, 60, 75), (5.0, 2.4, 2.6, 3.6, 4.6, 5.0))
+    rate = rate * np.where(c.sick, 1.3, 0.9)
+    wanted = len(chronic_day) * share / (1 - share)
+    expected = float((rate * c.length / 365.25).sum())
+    short_who, short_day = c.happen(rate * (wanted / max(expected, 1.0)))
+    short_drug = draw_kinds(c.rng, np.where(known.chronic, 0, known.boxes), len(short_day))
+    who = np.r_[chronic_who, short_who]
+    when = np.r_[chronic_day, short_day]
+    drug = np.r_[chronic_drug, short_drug]
+    lasting = np.arange(len(who)) < len(chronic_who)
+    inside = (when >= c.span[0]) & (when < c.span[1]) & (when <= c.people.death[who])
+    who, when, drug, lasting = who[inside], when[inside], drug[inside], lasting[inside]
     count = len(who)
-    u = c.rng.random((5, count))
-    related = u[0] < 0.65
-    active, exo = c.exemption(who, when, related)
-    drug = np.zeros(count, np.int64)
-    wanted = np.where(related, active, 0)
-    for each in np.unique(wanted).tolist():
-        here = wanted == each
-        offer = known.of[each]
-        drug[here] = offer[(u[1][here] ** 1.5 * len(offer)).astype(np.int64)]
-    boxes = 1 + (u[2] < 0.15) + (u[2] < 0.04)
+    # What a person fetches in a week is one claim.
+    visit = who * 100_000 + when // 7
+    _, order, claim = np.unique(visit, return_index=True, return_inverse=True)
+    when = when[order][claim]
+    opened = builder.claim(len(order))
+    claim = opened[claim]
+    u = c.rng.random((4, count))
+    active, exo = c.exemption(who, when, lasting & (u[0] < 0.9) | (u[0] < 0.3))
+    boxes = 1 + (~lasting & (u[2] < 0.15)) + (u[2] < 0.02)
     executor = c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who])
     percent = _rate_of(exo, known.rate[drug])
     base = known.price[drug] * boxes
@@ -447,8 +499,22 @@ def _pharmacy(c: _Context, builder: _Builder) -> None:
         boxes=boxes,
         price=known.price[drug],
     )
-    adult = (c.people.age(when, who) >= 18) & (u[4] < 0.55)
-    _participation(builder, adult, who, when, claim, executor, FRANCHISE)
+    # One franchise a claim, of fifty cents a box, for adults who are not spared it.
+    per_claim = np.bincount(claim - opened[0], boxes, len(opened)) if count else np.zeros(0)
+    spared = c.rng.random(len(opened)) >= 0.55
+    adult = (c.people.age(when[order], who[order]) >= 18) & ~spared
+    owes = np.flatnonzero(adult)
+    builder.add(
+        person=who[order][owes],
+        care=when[order][owes],
+        claim=opened[owes],
+        nature=np.full(len(owes), FRANCHISE),
+        complement=np.full(len(owes), FRANCHISE),
+        top=np.full(len(owes), 2),
+        affined=np.full(len(owes), FRANCHISE_CODE),
+        cpl_repaid=-50 * per_claim[owes].astype(np.int64),
+        executor=executor[order][owes],
+    )
 
 
 def _biology(c: _Context, builder: _Builder) -> None:
@@ -709,8 +775,149 @@ def _outpatients(c: _Context, builder: _Builder) -> None:
         qualifier=np.where(luck[1] < 0.9, 71, 0),
         transmitted=np.full(count, 71),
     )
-    _establishment(
-        builder, lines, _public_near(c, who), taa=1, sector=1, category=355, kind=1, mode=7
+    hospitals = _public_near(c, who)
+    _establishment(builder, lines, hospitals, taa=1, sector=1, category=355, kind=1, mode=7)
+    _consultation(builder, who, when, hospitals, base, percent, emergency=False)
+
+
+def _consultation(
+    builder: _Builder,
+    who: Ints,
+    when: Ints,
+    hospitals: Ints,
+    base: Ints,
+    percent: Ints,
+    emergency: bool,
+) -> None:
+    """Note a hospital's external consultation: the PMSI has it (ACE)."""
+    builder.event(
+        "ace",
+        person=who,
+        day=when,
+        hospital=hospitals,
+        base=base,
+        rate=percent,
+        emergency=np.full(len(who), emergency, np.int64),
+    )
+
+
+def _emergencies(c: _Context, builder: _Builder, stays: Stays) -> None:
+    """Emergency visits that no admission follows; the others are urgent stays.
+
+    About four in five (22 % are admitted). They are billed by the hospital, outside DCIR.
+    """
+    rate = _by_age(c.age, (2, 16, 30, 65, 80), (0.45, 0.26, 0.27, 0.20, 0.23, 0.36))
+    who, when = c.happen(rate * np.where(c.sick, 1.2, 0.95))
+    hospitals = _public_near(c, who)
+    _, exo = c.exemption(who, when, c.rng.random(len(who)) < 0.3)
+    base = np.full(len(who), ATU)
+    _consultation(builder, who, when, hospitals, base, _rate_of(exo, 80), emergency=True)
+
+
+def _devices(c: _Context, builder: _Builder) -> None:
+    """Devices of the LPP: weekly fees of home equipment and single items (ER_TIP_F)."""
+    table = figures.rows("devices.csv")
+    price = np.array([int(r["price_cents"]) for r in table])
+    nature = np.array([int(r["nature"]) for r in table])
+    of = _by_ald([figures.numbers(r["alds"]) for r in table])
+    rate = _by_age(c.age, (45, 65, 80), (0.15, 0.45, 0.9, 1.3))
+    who, when = c.happen(rate * np.where(c.sick, 1.7, 0.7))
+    count = len(who)
+    luck = c.rng.random((3, count))
+    active, exo = c.exemption(who, when, luck[0] < 0.6)
+    device = np.zeros(count, np.int64)
+    wanted = np.where(luck[0] < 0.6, active, 0)
+    for each in np.unique(wanted).tolist():
+        here = wanted == each
+        offer = of[each]
+        device[here] = offer[(luck[1][here] * len(offer)).astype(np.int64)]
+    number = 1 + (luck[2] * 4).astype(np.int64)
+    percent = _rate_of(exo, 60)
+    base = price[device] * number
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=nature[device],
+        base_nature=nature[device],
+        quantity=number * 100,
+        price=price[device],
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        executor=c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who]),
+        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescribed=when - 4,
+    )
+    builder.detail(
+        "ER_TIP_F",
+        line=lines,
+        order=np.ones(count, np.int64),
+        device=device,
+        quantity=number,
+        price=price[device],
+    )
+
+
+def _transports(c: _Context, builder: _Builder, stays: Stays, years: tuple[int, int]) -> None:
+    """Transports to and from sessions and long stays (ER_TRS_F)."""
+    begun = (stays.start >= day(years[0])) & (stays.start < day(years[1] + 1))
+    likely = np.where(stays.sessions > 0, 0.6, np.where(stays.end - stays.start >= 3, 0.35, 0.05))
+    luck = c.rng.random((3, len(stays)))
+    chosen = np.flatnonzero(begun & (luck[0] < likely) & (stays.hospital >= 0))
+    who, when = stays.person[chosen], stays.start[chosen]
+    count = len(chosen)
+    _, exo = c.exemption(who, when, luck[1][chosen] < 0.8)
+    kind = np.minimum((luck[2][chosen] * 3).astype(np.int64), 2)
+    trips = 2 * np.maximum(stays.sessions[chosen], 1)
+    price = np.array([9500, 3600, 4200])[kind]
+    base = price * trips
+    percent = _rate_of(exo, 65)
+    nature = np.array([AMBULANCE, LIGHT_VEHICLE, TAXI])[kind]
+    lines = builder.add(
+        person=who,
+        care=when,
+        claim=builder.claim(count),
+        nature=nature,
+        base_nature=nature,
+        quantity=trips * 100,
+        price=price,
+        base=base,
+        paid=base,
+        repaid=repay(base, percent),
+        rate=percent,
+        exo=exo,
+        prescriber=np.zeros(count, np.int64),
+        prescribed=when,
+    )
+    builder.detail(
+        "ER_TRS_F", line=lines, order=np.ones(count, np.int64), day=when, trips=trips, price=price
+    )
+
+
+def covered(people: People) -> npt.NDArray[np.bool_]:
+    """Return who has the complementary cover of low incomes (7 % of people under 75)."""
+    free: Bools = (people.habit // 977) % 100 < 7
+    return free & ~people.fictitious
+
+
+def _other_payers(c: _Context, builder: _Builder) -> None:
+    """Have the complementary cover pay what the scheme leaves of a line's base (ER_ARO_F)."""
+    lines = builder.care().lines
+    left = lines["base"] - lines["repaid"]
+    paid = covered(c.people)[lines["person"]] & (left > 0) & (lines["top"] == 0)
+    # People in care under the cover of low incomes are not billed beyond the base either.
+    chosen = np.flatnonzero(paid & (lines["qualifier"] == 0))
+    builder.detail(
+        "ER_ARO_F",
+        line=chosen,
+        order=np.ones(len(chosen), np.int64),
+        nature=lines["nature"][chosen],
+        base=lines["base"][chosen],
+        total=left[chosen],
+        share=100 - lines["rate"][chosen],
     )
 
 
@@ -777,10 +984,10 @@ def _regularisations(c: _Context, builder: _Builder) -> None:
             twin = np.flatnonzero(place[details.line] != NULL)
             columns = {name: values[twin] for name, values in details.columns.items()}
             columns["line"] = place[columns["line"]]
-            for name in ("boxes", "quantity", "units", "total"):
+            for name in ("boxes", "quantity", "units", "total", "trips"):
                 if name in columns:
                     columns[name] = columns[name] * sign
-            if table == "ER_CAM_F":
+            if table in ("ER_CAM_F", "ER_ARO_F"):
                 columns["base"] = columns["base"] * sign
             builder.detail(table, **columns)
     for part in builder.parts:

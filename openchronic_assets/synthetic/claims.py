@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from openchronic_assets.synthetic import figures
-from openchronic_assets.synthetic.care import NULL, Care, drugs
+from openchronic_assets.synthetic.care import NULL, Care, covered
 from openchronic_assets.synthetic.hospital import rank_within
+from openchronic_assets.synthetic.medicine import drugs
 from openchronic_assets.synthetic.population import People
 from openchronic_assets.synthetic.text import (
     NEVER,
@@ -33,6 +36,21 @@ LAG_SHARES = np.array([0.70, 0.19, 0.05, 0.023, 0.012, 0.008, 0.007, 0.004, 0.00
 CLAIMS_A_BLOCK = 1_000_000
 
 
+@dataclass
+class Claims:
+    """The care of a block as it was written: frames by flux year, and the lines in file order.
+
+    ``keys`` holds the nine keys of each line, ``flux`` its flux month and ``last_entry`` the last
+    processing day of each person (``NEVER`` without lines).
+    """
+
+    frames: dict[int, list[Frame]]
+    lines: dict[str, Ints]
+    keys: Frame
+    flux: Ints
+    last_entry: Ints
+
+
 def write(
     rng: np.random.Generator,
     care: Care,
@@ -41,8 +59,8 @@ def write(
     years: tuple[int, int],
     block: int,
     keep: int,
-) -> tuple[dict[int, list[Frame]], Ints]:
-    """Return the frames of each flux year, and the last processing day of each person.
+) -> Claims:
+    """Write the care of a block.
 
     Flux years run to the year after the last care year; later stragglers arrive in its December.
     """
@@ -107,7 +125,8 @@ def write(
     }
     last_entry = np.full(len(people), NEVER)
     np.minimum.at(last_entry, who, -entered[claim])
-    return by_year, np.where(last_entry == NEVER, NEVER, -last_entry)
+    last_entry = np.where(last_entry == NEVER, NEVER, -last_entry)
+    return Claims(by_year, sorted_lines, keys, flux[claim], last_entry)
 
 
 def _lines(
@@ -141,7 +160,7 @@ def _lines(
         BEN_DCD_AME=dates(death, "yyyymm"),
         BEN_RES_DPT=pick(people.res_dpt, who),
         BEN_RES_COM=pick(people.res_com, who),
-        BEN_CMU_TOP="0",
+        BEN_CMU_TOP=pick(["0", "1"], covered(people)[who].astype(np.int64)),
         ORG_AFF_BEN=pick(people.office, who),
         RGM_COD=whole(people.scheme[who] * 100 + 1),
         RGM_GRG_COD=whole(people.scheme[who]),
@@ -251,6 +270,35 @@ def _details(
             UCD_LGN_NUM="1",
         )
         frame.money(UCD_TTF_MNT=columns["total"])
+    elif table == "ER_TIP_F":
+        frame.put(
+            TIP_ORD_NUM=whole(columns["order"]),
+            TIP_PRS_IDE=pick([r["code"] for r in figures.rows("devices.csv")], columns["device"]),
+            TIP_PRS_TYP="1",
+            TIP_ACT_QSN=whole(columns["quantity"]),
+            TIP_ACT_PRU=cents(columns["price"]),
+        )
+    elif table == "ER_TRS_F":
+        frame.put(
+            ITR_ORD_NUM=whole(columns["order"]),
+            TRS_DTD_DTE=dates(columns["day"]),
+            TRS_DTF_DTE=dates(columns["day"]),
+            TRS_DTD_AME=dates(columns["day"], "yyyymm"),
+            TRS_DTF_AME=dates(columns["day"], "yyyymm"),
+            TRS_TRP_HRD="900",
+            TRS_TRP_HRA="945",
+        )
+    elif table == "ER_ARO_F":
+        frame.put(
+            ARO_ORD_NUM=whole(columns["order"]),
+            ARO_PRS_NAT=whole(columns["nature"]),
+            ARO_REM_TYP="2",
+            ARO_ASU_NAT="10",
+            ARO_REM_TAU=cents(columns["share"] * 100),
+            ARO_THE_TAU=cents(columns["share"] * 100),
+            ARO_REM_SGN=whole(np.where(columns["total"] < 0, -1, 1)),
+        )
+        frame.money(ARO_REM_BSE=columns["base"], ARO_REM_MNT=columns["total"])
     else:
         frame.put(
             ETB_EXE_FIN=pick([h.finess[:8] for h in world.hospitals], columns["hospital"]),

@@ -48,8 +48,10 @@ class Form:
         return LAYOUTS[self.layout]
 
     def contract(self, table: str, year: int | None) -> Table:
-        """Return the contract of a file: its year's, the last one's for registers."""
-        return load(table).for_year(self.last_year if year is None else year)
+        """Return the contract of a file: that of its period, the last year's for registers."""
+        if year is None:
+            return load(table).for_year(self.last_year)
+        return load(table).for_year(year // 100 if year > 9999 else year)
 
     def name(self, table: str, year: int | None) -> str:
         """Return the name of a file."""

@@ -21,17 +21,21 @@ import numpy as np
 import pyarrow as pa
 
 from openchronic_assets import __version__
-from openchronic_assets.contracts import ContractError, load
+from openchronic_assets.contracts import load
 from openchronic_assets.errors import UsageError
 from openchronic_assets.synthetic import (
     care,
     claims,
     conditions,
+    damir,
     dirt,
+    extra,
+    fields,
     figures,
     hospital,
     planted,
     population,
+    referentials,
     registers,
 )
 from openchronic_assets.synthetic.delivery import Delivery, Form, Piece, piece
@@ -44,12 +48,8 @@ from openchronic_assets.synthetic.truth import Totals, Truth
 from openchronic_assets.synthetic.universe import Universe, build
 
 DEFAULT_DEPARTMENTS = ("23", "62", "974")
-FIRST_YEAR, LAST_YEAR = 2009, 2035
+FIRST_YEAR, LAST_YEAR = 2006, 2035
 PROVIDER = "openchronic synth"
-
-FLUX_TABLES = ("ER_PRS_F", "ER_PHA_F", "ER_UCD_F", "ER_CAM_F", "ER_BIO_F", "ER_ETE_F")
-STAY_TABLES = ("T_MCOaaB", "T_MCOaaC", "T_MCOaaD", "T_MCOaaA", "T_MCOaaUM")
-REGISTERS = ("IR_BEN_R", "IR_IMB_R", "KI_CCI_R")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Request:
     departments: tuple[str, ...]
     universe_persons: int
     form: Form
+    tables: str
 
     @property
     def dirty(self) -> bool:
@@ -85,8 +86,12 @@ class Block:
     people: People
     found: conditions.Conditions
     stays: Stays
+    fields: dict[str, fields.FieldStays]
     lines: care.Care
+    claims: claims.Claims
+    discharged: list[hospital.Written]
     deaths: Deaths
+    couples: np.ndarray[Any, np.dtype[np.int64]]
     consumer: list[bool]
     frames: list[tuple[int | None, Frame]]
     unchained: np.ndarray[Any, np.dtype[np.bool_]]
@@ -101,6 +106,7 @@ class Drawn:
     pieces: list[Piece]
     truth: dict[str, pa.Table]
     totals: Totals
+    cells: pa.Table | None
 
 
 @cache
@@ -118,18 +124,19 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     conditions.write(rng, people, found, day(years[1] + 1, 12, 1))
     found.index()
     stays = hospital.draw(rng, people, found, world, years)
+    elsewhere = fields.draw(rng, people, found, world, stays, years)
     lines = care.draw(rng, people, found, world, stays, years)
-    by_flux_year, last_entry = claims.write(rng, lines, people, world, years, block, keep)
+    written = claims.write(rng, lines, people, world, years, block, keep)
     discharged, unchained = hospital.write(
         rng, stays, people, world, years, block, keep, asked.dirty
     )
     deaths = registers.know(rng, people)
     frames: list[tuple[int | None, Frame]] = [
-        (year, frame) for year, each in by_flux_year.items() for frame in each
+        (year, frame) for year, each in written.frames.items() for frame in each
     ]
-    frames += [(written.year, frame) for written in discharged for frame in written.frames]
+    frames += [(each.year, frame) for each in discharged for frame in each.frames]
     frames += [
-        (None, registers.beneficiaries(people, deaths, last_entry, years, keep)),
+        (None, registers.beneficiaries(people, deaths, written.last_entry, years, keep)),
         (None, conditions.frame(people, found, keep)),
         (None, registers.certified_deaths(rng, seed, people, found, deaths, keep)),
     ]
@@ -138,8 +145,27 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
         "stays_with_a_bad_return_code": sum(w.bad_return_code for w in discharged),
         "months_on_one_character": sum(w.short_months for w in discharged),
     }
-    consumer = (last_entry < NEVER).tolist()
-    return Block(people, found, stays, lines, deaths, consumer, frames, unchained, odd)
+    # One row of IR_BEN_R a couple, in the order of persons.
+    couples = np.sort(np.r_[np.arange(keep), np.flatnonzero(people.switch[:keep] < NEVER)])
+    made = Block(
+        people=people,
+        found=found,
+        stays=stays,
+        fields=elsewhere,
+        lines=lines,
+        claims=written,
+        discharged=discharged,
+        deaths=deaths,
+        couples=couples,
+        consumer=(written.last_entry < NEVER).tolist(),
+        frames=frames,
+        unchained=unchained,
+        odd=odd,
+    )
+    made.frames += extra.frames(made, asked, world, block)
+    wanted = set(extra.chosen(asked.tables))
+    made.frames = [(year, each) for year, each in made.frames if each.table in wanted]
+    return made
 
 
 def draw_block(asked: Request, block: int) -> Drawn:
@@ -152,7 +178,10 @@ def draw_block(asked: Request, block: int) -> Drawn:
         if frame.count
     ]
     rows, totals = planted.of(made, world, asked.years, asked.keep(block))
-    return Drawn(asked.keep(block), pieces, rows, totals)
+    cells = None
+    if set(damir.TABLES) & set(extra.chosen(asked.tables)):
+        cells = damir.cells(made.claims, made.people, world)
+    return Drawn(asked.keep(block), pieces, rows, totals, cells)
 
 
 def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
@@ -188,6 +217,7 @@ def generate(
     *,
     layout: str = "portal",
     format: str = "csv",
+    tables: str = "demo",
     processes: int = 1,
 ) -> dict[str, Any]:
     """Write an SNDS-shaped extract in ``out`` and its planted truth beside it.
@@ -205,6 +235,8 @@ def generate(
             power of ten. With the same universe, a larger extract begins with the same persons.
         layout: ``portal`` or ``extraction``: names of files and columns, form of dates.
         format: ``csv`` or ``parquet``.
+        tables: ``demo`` (those that the main job reads), ``core`` (all that are modelled) or
+            ``all`` (every table that has a contract in the years, each as it was in its year).
         processes: how many processes draw blocks; the bytes are the same.
 
     Returns:
@@ -217,7 +249,7 @@ def generate(
     places = tuple(departments or DEFAULT_DEPARTMENTS)
     size = universe_persons or 10 ** max(3, len(str(max(persons, 1) - 1)))
     form = Form(layout, format, dirt, seed, years[1])
-    asked = Request(persons, years, seed, places, size, form)
+    asked = Request(persons, years, seed, places, size, form, tables)
     _check(asked)
     out = Path(out)
     beside = Path(truth) if truth is not None else out.with_name(f"{out.name}.truth")
@@ -232,18 +264,23 @@ def generate(
         "universe_persons": size,
         "layout": layout,
         "format": format,
+        "tables": tables,
     }
     with Delivery(out, beside, form) as delivery:
         known = Truth(delivery.truth_work)
         try:
-            _open(delivery, years)
-            done = 0
+            _open(delivery, asked)
+            done, cells = 0, None
             for drawn in _drawn(asked, processes):
                 known.add(drawn.truth, drawn.totals)
                 known.add_dirt(delivery, drawn.pieces)
+                if drawn.cells is not None:
+                    cells = drawn.cells if cells is None else damir.join([cells, drawn.cells])
                 done += drawn.persons
                 if progress is not None:
                     progress(done, persons)
+            if cells is not None:
+                known.add_dirt(delivery, _damir(delivery, asked, cells))
             checksums = delivery.checksums()
             totals = known.finish(delivery, generator)
         finally:
@@ -275,12 +312,13 @@ def _check(asked: Request) -> None:
     if years[0] < FIRST_YEAR or years[1] > LAST_YEAR:
         raise UsageError(
             f"years {years[0]}-{years[1]} are not covered; ask for years from {FIRST_YEAR}"
-            f" (the first with dates in PMSI) to {LAST_YEAR}"
+            f" (the first that SNDS holds) to {LAST_YEAR}"
         )
     for what, given, choices in (
         ("dirt", asked.form.dirt, dirt.LEVELS),
         ("layout", asked.form.layout, tuple(LAYOUTS)),
         ("format", asked.form.format, FORMATS),
+        ("set of tables", asked.tables, extra.SETS),
     ):
         if given not in choices:
             raise UsageError(f"{what} {given!r} is unknown; choose one of {', '.join(choices)}")
@@ -291,20 +329,30 @@ def _check(asked: Request) -> None:
             f"departments {', '.join(unknown or places)} are unknown or repeated; give INSEE codes"
             " such as 23,62,974, each once"
         )
-    for table in (*FLUX_TABLES, *STAY_TABLES, *REGISTERS):
-        for year in range(years[0], years[1] + 1):
-            try:
-                load(table).for_year(year)
-            except ContractError as error:
-                raise UsageError(f"{table} has no contract in {year}: {error}") from error
 
 
-def _open(delivery: Delivery, years: tuple[int, int]) -> None:
-    for table in FLUX_TABLES:
-        for year in range(years[0], years[1] + 2):
-            delivery.begin(table, year)
-    for table in STAY_TABLES:
-        for year in range(years[0], years[1] + 1):
-            delivery.begin(table, year)
-    for table in REGISTERS:
-        delivery.begin(table, None)
+def _open(delivery: Delivery, asked: Request) -> None:
+    """Begin every file that the blocks will write to, rows or not."""
+    first, last = asked.years
+    for table in extra.chosen(asked.tables):
+        contract = load(table)
+        if contract.calendar == "snapshot" or table.startswith("KI_"):
+            delivery.begin(table, None)
+        elif table not in damir.TABLES:
+            # Care of the last year arrives in the next year's flux.
+            after = last + 2 if contract.calendar == "flux" else last + 1
+            for year in range(first, after):
+                if referentials.in_year(table, year):
+                    delivery.begin(table, year)
+
+
+def _damir(delivery: Delivery, asked: Request, cells: pa.Table) -> Iterator[Piece]:
+    """Write DAMIR once every block has given its cells: one file a month, or a year."""
+    month = cells.column("FLX_ANN_MOI").to_numpy()
+    for table in sorted(set(damir.TABLES) & set(extra.chosen(asked.tables))):
+        of = month if table == "OPEN_DAMIR" else month // 100
+        for number, period in enumerate(np.unique(of).tolist()):
+            delivery.begin(table, period)
+            part = cells.take(pa.array(np.flatnonzero(of == period)))
+            frame = damir.frame(asked.form.contract(table, period), part)
+            yield piece(frame, period, asked.form, (asked.seed, number, 0xDA))

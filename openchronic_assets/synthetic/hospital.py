@@ -100,6 +100,7 @@ class Stays:
     origin: npt.NDArray[np.str_]
     leave: npt.NDArray[np.str_]
     sessions: Ints
+    destination: npt.NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.person)
@@ -208,7 +209,16 @@ def draw(
     leave = np.where(last, "9", "8")
     entry, origin = np.full(count, "8"), np.where(urgent, "5", "")
     stays = Stays(
-        who, profile, when, finish, hospital, entry, origin, leave, np.zeros(count, np.int64)
+        who,
+        profile,
+        when,
+        finish,
+        hospital,
+        entry,
+        origin,
+        leave,
+        np.zeros(count, np.int64),
+        np.full(count, ""),
     )
     stays = _transfers(rng, stays, people, world)
     stays = _join(stays, _sessions(rng, people, found, world, years))
@@ -260,6 +270,7 @@ def _transfers(rng: np.random.Generator, stays: Stays, people: People, world: Un
     free &= stays.end + 12 < people.death[stays.person]
     moved = np.flatnonzero(free & (rng.random(len(stays)) < 0.05))
     stays.leave[moved] = "7"
+    stays.destination[moved] = "1"
     offer = len(world.hospitals)
     arrival = Stays(
         person=stays.person[moved],
@@ -271,6 +282,7 @@ def _transfers(rng: np.random.Generator, stays: Stays, people: People, world: Un
         origin=np.full(len(moved), "1"),
         leave=np.full(len(moved), "8"),
         sessions=np.zeros(len(moved), np.int64),
+        destination=np.full(len(moved), ""),
     )
     return _join(stays, arrival)
 
@@ -336,6 +348,7 @@ def _sessions(
         origin=np.full(count, ""),
         leave=np.full(count, "8"),
         sessions=np.array(number, np.int64),
+        destination=np.full(count, ""),
     )
 
 
@@ -366,6 +379,10 @@ def write(
     Returns them, and which stays carry no key of their patient.
     """
     everything = _Draws.of(rng, len(stays))
+    # A service for another hospital, which keeps the patient: modes 0 on both sides.
+    lent = (everything.pie < 0.003) & (stays.sessions == 0) & (stays.leave == "8")
+    lent &= stays.end - stays.start <= 1
+    stays.entry[lent] = stays.leave[lent] = "0"
     written = []
     for year in range(years[0], years[1] + 1):
         here = np.flatnonzero((year_of(stays.end) == year) & (stays.person < keep))
@@ -425,7 +442,7 @@ def _year(
     has_act = np.array([kinds[k].act is not None for k in kind], bool)
     age = people.age(stays.start, who)
     age_days = stays.start - people.birth[who]
-    pie = (luck.pie < 0.003) & ~session & (stays.leave == "8") & (nights <= 1)
+    lent = stays.leave == "0"
     short = (luck.month < 0.02) & dirty
     month = dates(stays.end, "mm")
     month = pc.if_else(pa.array(short), pc.utf8_ltrim(month, "0"), month)
@@ -449,11 +466,11 @@ def _year(
         BDI_COD=pick(
             [d + "00" if len(d) == 3 else d + "000" for d in world.departments], people.place[who]
         ),
-        ENT_MOD=pa.array(np.where(pie, "0", stays.entry)),
+        ENT_MOD=pa.array(stays.entry),
         ENT_PRV=pc.if_else(pa.array(stays.origin == ""), none, pa.array(stays.origin)),
-        SOR_MOD=pa.array(np.where(pie, "0", stays.leave)),
-        SOR_DES=pc.if_else(pa.array(stays.leave == "7"), pa.scalar("1"), none),
-        SEJ_TYP=pc.if_else(pa.array(pie), pa.scalar("B"), none),
+        SOR_MOD=pa.array(stays.leave),
+        SOR_DES=pc.if_else(pa.array(stays.destination == ""), none, pa.array(stays.destination)),
+        SEJ_TYP=pc.if_else(pa.array(lent), pa.scalar("B"), none),
         GRG_GHM=of([k.ghm for k in kinds]),
         GRG_RET="000",
         GRG_VER="11",

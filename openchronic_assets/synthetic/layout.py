@@ -80,25 +80,23 @@ def _iso(text: str, kind: str) -> str:
     return text
 
 
-def file_name(
-    table: str,
-    year: int | None,
-    *,
-    month: int | None = None,
-    layout: str = "portal",
-    form: str = "csv",
-) -> str:
-    """Return the name of a table's file: of a flux or discharge year, of a month, or of all."""
+def file_name(table: str, period: int | None, *, layout: str = "portal", form: str = "csv") -> str:
+    """Return the name of a table's file.
+
+    ``period`` is a flux or discharge year, a month as yyyymm, or None for a table without one.
+    """
     product = table[2:5] if table.startswith("T_") and table[5:7] == "aa" else ""
-    if year is None:
+    if period is None:
         stem = table
     elif product:
-        stem = f"T_{product}{year % 100:02d}{table[7:]}"
+        stem = f"T_{product}{period % 100:02d}{table[7:]}"
     elif "_AAAA_" in table:
-        stem = table.replace("_AAAA_", f"_{year}_").replace("_GN", "_G8")
+        stem = table.replace("_AAAA_", f"_{period}_").replace("_GN", "_G8")
+    elif table == "OPEN_DAMIR":
+        stem = f"A{period}"
     else:
-        stem = f"{table}_{year}" + ("" if month is None else f"{month:02d}")
+        stem = f"{table}_{period}"
     if form == "parquet":
         return f"{stem}.parquet"
-    heavy = year is not None and not product and "_AAAA_" not in table
+    heavy = period is not None and not product and "_AAAA_" not in table
     return f"{stem}.csv.gz" if heavy else f"{stem}.csv"
