@@ -19,6 +19,7 @@ from openchronic_assets.commands import (
     contracts,
     ingestion,
     machine,
+    nomenclatures,
     releases,
     synthetic,
     warehouse,
@@ -35,6 +36,7 @@ app = typer.Typer(
 for module in (machine, synthetic, ingestion, warehouse, anonymise):
     app.add_typer(module.app)
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(nomenclatures.app, name="nomenclatures")
 app.add_typer(releases.app, name="release")
 
 

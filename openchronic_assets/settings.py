@@ -16,6 +16,7 @@ _MODES = {
     "lake/raw": 0o750,
     "lake/quarantine": 0o700,
     "lake/deliveries": 0o750,
+    "lake/nomenclatures": 0o750,
     "lake/builds": 0o750,
     "lake/.scratch": 0o700,
     "exports": 0o750,
@@ -61,6 +62,11 @@ class Home:
     def deliveries(self) -> Path:
         """One JSON record for each delivery that was ingested."""
         return self.lake / "deliveries"
+
+    @property
+    def nomenclatures(self) -> Path:
+        """Code lists with their labels, a folder a list, a file a vintage."""
+        return self.lake / "nomenclatures"
 
     @property
     def builds(self) -> Path:
