@@ -115,20 +115,50 @@ def normalised_sql(domain: str, text: str) -> str:
 
     Sentinels: a failed chaining writes 17 ``x``, the last one sometimes another letter
     (snds_model P5); practitioner ``00000000`` is a salaried or unknown one; a key of zeros alone
-    is nobody's.
+    is nobody's, and stays so with a rank behind it.
     """
-    key = f"upper(trim({text}))"
-    if domain == "practitioner":
-        key = f"left({key}, 8)"
-    return f"case when {sentinel_sql(domain, text)} then null else nullif({key}, '') end"
+    return f"case when {sentinel_sql(domain, text)} then null else {_key(domain, text)} end"
 
 
 def sentinel_sql(domain: str, text: str) -> str:
     """Return the SQL predicate: the key is a sentinel, not somebody's. NULL gives NULL or false."""
-    key = f"upper(trim({text}))"
+    key = _key(domain, text)
+    return f"(trim(left({key}, 17), '0') = '' or starts_with({key}, 'XXXXXXXX'))"
+
+
+def key_status_sql(domain: str, text: str) -> str:
+    """Return the SQL of a patient key's state: ``ok``, ``sentinel`` or ``missing``."""
+    return (
+        f"case when {sentinel_sql(domain, text)} then 'sentinel' "
+        f"when {_key(domain, text)} is null then 'missing' else 'ok' end"
+    )
+
+
+def _key(domain: str, text: str) -> str:
+    key = _folded(text)
     if domain == "practitioner":
+        # Eight characters, or nine with the control key.
         key = f"left({key}, 8)"
-    return f"(({key} <> '' and trim({key}, '0') = '') or starts_with({key}, 'XXXXXXXX'))"
+    return f"nullif(nullif({key}, ''), '.')"
+
+
+# What the keyboards and spreadsheets of a provider may put in place of plain letters and digits.
+_WIDE = "".join(chr(code + 0xFEE0) for code in range(0x21, 0x7F))
+_PLAIN = "".join(chr(code) for code in range(0x21, 0x7F))
+
+
+def _folded(text: str) -> str:
+    """Return the SQL that trims a key and folds case, width and invisible characters.
+
+    Plain ASCII, as many bytes as characters, is nearly all and pays for a trim alone.
+    """
+    wide, plain = (each.replace("'", "''") for each in (_WIDE, _PLAIN))
+    visible = (
+        f"regexp_replace(translate({text}, '{wide}', '{plain}'), '[\\p{{Cf}}\\p{{Cc}}]', '', 'g')"
+    )
+    spaced = f"trim(regexp_replace({visible}, '\\p{{Z}}', ' ', 'g'))"
+    plainly = f"trim({text}, ' ' || chr(9))"
+    return f"upper(case when strlen({text}) = length({text}) then {plainly} else {spaced} end)"
 
 
 def person_identity_sql(identity: str, top: str, psa: str, rank: str) -> str:
@@ -136,9 +166,9 @@ def person_identity_sql(identity: str, top: str, psa: str, rank: str) -> str:
 
     With ``BEN_IDT_TOP = 0`` the identity is the pseudonym followed by the rank (18 characters),
     which some deliveries cut to 17: the cut form is completed from the row's own rank, or twins
-    would become one person.
+    would become one person. A cut form without a rank stays as it is: which twin it is, is not
+    for us to guess.
     """
-    return (
-        f"case when trim({top}) = '0' and upper(trim({identity})) = upper(trim({psa})) "
-        f"then trim({psa}) || trim({rank}) else {identity} end"
-    )
+    number = f"coalesce(cast(try_cast({rank} as integer) as varchar), trim({rank}))"
+    cut = f"coalesce(trim({top}), '') in ('', '0') and {_folded(identity)} = {_folded(psa)}"
+    return f"case when {cut} then {_folded(psa)} || {number} else {identity} end"

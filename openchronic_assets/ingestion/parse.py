@@ -386,11 +386,7 @@ class _Loader:
         key = self.header.table.patient_key
         if key is None or key.name not in self.header.positions:
             return "cast(null as varchar)"
-        text = f"t_{key.lake_name}"
-        return (
-            f"case when coalesce({text}, '') = '' then 'missing' "
-            f"when {identity.sentinel_sql('person', text)} then 'sentinel' else 'ok' end"
-        )
+        return identity.key_status_sql(key.domain or "person", f"t_{key.lake_name}")
 
     def _output(self, column: Column) -> str:
         name = column.lake_name

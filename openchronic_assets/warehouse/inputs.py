@@ -129,7 +129,7 @@ def vintage(inputs: Inputs) -> dict[str, list[str]]:
     return {
         table: sorted(file.id for file in files.values())
         for table, files in inputs.items()
-        if table in snapshots()
+        if files and table in snapshots()
     }
 
 
