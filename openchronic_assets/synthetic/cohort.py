@@ -8,7 +8,6 @@ person is the same whatever the number of persons asked for.
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +17,6 @@ import numpy.typing as npt
 from openchronic_assets.synthetic.figures import ALD_NUMBERS
 from openchronic_assets.synthetic.prevalence import AGES, CLASS_SHARES, Model, model
 from openchronic_assets.synthetic.sampling import advance, kronecker, systematic
-from openchronic_assets.synthetic.text import day
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -84,7 +82,11 @@ class _Stream:
         later = people[:, :, 0] * (years[1] - years[0])
         cells = np.concatenate([alive.reshape(len(people), -1), later], axis=1)
         self.places = np.cumsum(cells.sum(axis=1) / cells.sum())
-        self.cells = np.cumsum(cells / cells.sum(axis=1, keepdims=True), axis=1)
+        # One rising line for all departments: the cell of a point is where place + point falls.
+        within = np.cumsum(cells / cells.sum(axis=1, keepdims=True), axis=1)
+        within[:, -1] = 1.0
+        self.width = cells.shape[1]
+        self.cells = (within + np.arange(len(people))[:, None]).ravel()
 
     def draw(self, block: int) -> Cohort:
         """Return a block; the sums of those before it are filled in first if they are missing."""
@@ -110,20 +112,17 @@ class _Stream:
         point = kronecker(block * BLOCK, BLOCK, 3, self.seed)
         home = np.searchsorted(self.places, point[:, 0], side="right")
         home = np.minimum(home, len(self.places) - 1)
-        cell = np.zeros(BLOCK, np.int64)
-        for each in np.unique(home).tolist():
-            here = home == each
-            cell[here] = np.searchsorted(self.cells[each], point[here, 1], side="right")
-        last = self.cells.shape[1] - 1
-        cell = np.minimum(cell, last)
+        where = np.searchsorted(self.cells, home + point[:, 1], side="right")
+        cell = np.minimum(where - home * self.width, self.width - 1)
         later = cell >= 2 * AGES
         sex = np.where(later, cell - 2 * AGES, cell // AGES) + 1
         within = luck.random(BLOCK)
         span = max(self.years[1] - self.years[0], 1)
         age = np.where(later, -1 - (within * span).astype(np.int64), cell % AGES)
         # Born on some day of the year in which the age counts zero.
-        first = np.array([day(year) for year in (self.years[0] - age).tolist()])
-        length = np.array([365 + calendar.isleap(year) for year in (self.years[0] - age).tolist()])
+        birth_year = (self.years[0] - age - 1970).astype("datetime64[Y]")
+        first = birth_year.astype("datetime64[D]").astype(np.int64)
+        length = (birth_year + 1).astype("datetime64[D]").astype(np.int64) - first
         birth = first + (luck.random(BLOCK) * length).astype(np.int64)
         group = np.searchsorted(np.cumsum(CLASS_SHARES)[:-1], point[:, 2], side="right")
         twin = np.full(BLOCK, NO_SLOT)

@@ -7,9 +7,9 @@ and illness come from ``cohort``.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -117,10 +117,11 @@ class People:
         index = np.arange(self.first, self.first + len(self))
         # The second of two twins, whose rank is 2, has the PSA of the first.
         index = np.where(self.rank == 2, self.first + self.cohort.twin, index)
-        psa = [pseudonym(self.seed, f"psa/{epoch}", int(each)) for each in index]
+        psa = pseudonyms(self.seed, f"psa/{epoch}", index)
+        new = pseudonyms(self.seed, f"nir/{epoch}", self.first + np.arange(len(self)))
         ano = [
-            f"{p}{rank}" if known is None else pseudonym(self.seed, f"nir/{epoch}", self.first + i)
-            for i, (p, rank, known) in enumerate(zip(psa, self.rank, self.nir_ano, strict=True))
+            f"{p}{rank}" if known is None else nir
+            for p, nir, rank, known in zip(psa, new, self.rank, self.nir_ano, strict=True)
         ]
         return psa, ano
 
@@ -130,10 +131,40 @@ class People:
         return np.array([code in FICTITIOUS for code in self.cdi])
 
 
+def pseudonyms(seed: int, kind: str, index: Ints) -> list[str]:
+    """Return 17 characters for each person, the same for the same (seed, kind, index).
+
+    Eighty bits in base 32 after an S. The first sixty-four are a one-to-one scrambling of the
+    index, so two persons never share a pseudonym.
+    """
+    digest = hashlib.blake2b(f"{seed}/{kind}".encode(), digest_size=16).digest()
+    first, second = (np.uint64(int.from_bytes(digest[i : i + 8], "big")) for i in (0, 8))
+    high = _scramble(index.astype(np.uint64) ^ first)
+    low = _scramble(high ^ second)
+    digits = np.empty((len(index), 16), np.uint8)
+    for position in range(12):
+        digits[:, position] = (high >> np.uint64(5 * position)) & np.uint64(31)
+    digits[:, 12] = (high >> np.uint64(60)) | ((low & np.uint64(1)) << np.uint64(4))
+    for position in range(13, 16):
+        digits[:, position] = (low >> np.uint64(1 + 5 * (position - 13))) & np.uint64(31)
+    letters = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", np.uint8)[digits]
+    text = np.concatenate([np.full((len(index), 1), ord("S"), np.uint8), letters], axis=1)
+    found: list[str] = text.view("S17").ravel().astype("U17").tolist()
+    return found
+
+
 def pseudonym(seed: int, kind: str, index: int) -> str:
-    """Return 17 characters that stand for one person; the same for the same (seed, kind, index)."""
-    digest = hashlib.blake2b(f"{seed}/{kind}/{index}".encode(), digest_size=10).digest()
-    return "S" + base64.b32encode(digest).decode()
+    """Return the pseudonym of one person."""
+    return pseudonyms(seed, kind, np.array([index]))[0]
+
+
+def _scramble(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Mix 64 bits one to one (the finaliser of SplitMix64)."""
+    with np.errstate(over="ignore"):
+        values = values + np.uint64(0x9E3779B97F4A7C15)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def residence(department: str, commune: str, scheme: int, letter: str) -> tuple[str, str]:
@@ -166,22 +197,14 @@ def draw(
     letters = np.where(rng.random(BLOCK) < 0.8, "A", "C")
     pull = rng.random((2, BLOCK))
     commune = _communes(pull[0], place, stand.group, world)
-    commune_before = np.where(before == place, commune, 0)
-    gone = np.flatnonzero(before != place)
+    commune_before, gone = commune.copy(), np.flatnonzero(before != place)
     commune_before[gone] = _communes(pull[1, gone], before[gone], stand.group[gone], world)
-    lived = [
-        [
-            residence(world.departments[p], world.communes[p][c], s, letter if s > 1 else "C")
-            for p, c, s, letter in zip(
-                where.tolist(), which.tolist(), scheme.tolist(), letters.tolist(), strict=True
-            )
-        ]
-        for where, which in ((place, commune), (before, commune_before))
-    ]
-    quintile, quintile_before = (
-        np.array([world.quintiles[p][c] for p, c in zip(where, which, strict=True)])
-        for where, which in ((place, commune), (before, commune_before))
-    )
+    codes, where = _residences(world), (scheme - 1) * 2 + (letters == "C")
+    starts = codes.starts
+    lived = codes.of[(starts[place] + commune) * 6 + where]
+    lived_before = codes.of[(starts[before] + commune_before) * 6 + where]
+    quintile = codes.quintile[starts[place] + commune]
+    quintile_before = codes.quintile[starts[before] + commune_before]
     people = People(
         first=first,
         place=place,
@@ -189,17 +212,14 @@ def draw(
         birth=stand.birth,
         death=np.full(BLOCK, NEVER),
         scheme=scheme,
-        office=[
-            _office(world.departments[p], s, letter)
-            for p, s, letter in zip(place.tolist(), scheme.tolist(), letters.tolist(), strict=True)
-        ],
-        res_dpt=[dpt for dpt, _ in lived[0]],
-        res_com=[com for _, com in lived[0]],
+        office=codes.office[place * 6 + where].tolist(),
+        res_dpt=lived[:, 0].tolist(),
+        res_com=lived[:, 1].tolist(),
         commune=commune,
-        psa=[pseudonym(seed, "psa", int(each)) for each in index],
-        psa2=[pseudonym(seed, "psa2", int(each)) for each in index],
+        psa=pseudonyms(seed, "psa", index),
+        psa2=pseudonyms(seed, "psa2", index),
         rank=np.where(scheme == 3, 0, 1),
-        nir_ano=[pseudonym(seed, "nir", int(each)) for each in index],
+        nir_ano=list(pseudonyms(seed, "nir", index)),
         idt_ano=[],
         cdi=["00"] * BLOCK,
         switch=np.full(BLOCK, NEVER),
@@ -213,20 +233,17 @@ def draw(
         moved=moved,
         place_before=before,
         commune_before=commune_before,
-        res_dpt_before=[dpt for dpt, _ in lived[1]],
-        res_com_before=[com for _, com in lived[1]],
+        res_dpt_before=lived_before[:, 0].tolist(),
+        res_com_before=lived_before[:, 1].tolist(),
         gp_before=np.zeros(BLOCK, np.int64),
         quintile_before=quintile_before,
     )
     _identities(rng, people, years)
     without = rng.random(BLOCK) < 0.1
-    for name, where in (("gp", people.place), ("gp_before", people.place_before)):
-        own = getattr(people, name)
-        for each in np.unique(where).tolist():
-            here = where == each
-            gps = world.of[(each, 1)]
-            own[here] = gps[people.habit[here] % len(gps)]
-        own[without] = 0
+    first_gp, gps = world.gps
+    for name, at in (("gp", people.place), ("gp_before", people.place_before)):
+        own = first_gp[at] + people.habit % gps[at]
+        setattr(people, name, np.where(without, 0, own))
     return people
 
 
@@ -261,16 +278,72 @@ def _moves(
     return np.where(moves, moved, NEVER), before, place
 
 
+@dataclass(frozen=True)
+class _Residences:
+    """What is written of a residence, by commune and by the six (scheme, letter) pairs.
+
+    ``of`` is (commune * 6 + pair, 2) texts, communes of all departments in a row from ``starts``;
+    ``office`` is by (place * 6 + pair); ``edges`` are the cumulated weights of the communes by
+    class, plus the place, so that one search finds the commune.
+    """
+
+    of: npt.NDArray[np.object_]
+    office: npt.NDArray[np.object_]
+    starts: Ints
+    quintile: Ints
+    edges: tuple[Floats, ...]
+
+
+@lru_cache(maxsize=4)
+def _residences_of(
+    departments: tuple[str, ...],
+    communes: tuple[tuple[str, ...], ...],
+    weights: tuple[tuple[float, ...], ...],
+    quintiles: tuple[tuple[int, ...], ...],
+) -> _Residences:
+    pairs = [(scheme, letter) for scheme in (1, 2, 3) for letter in "AC"]
+    texts = [
+        residence(department, code, scheme, letter if scheme > 1 else "C")
+        for department, codes in zip(departments, communes, strict=True)
+        for code in codes
+        for scheme, letter in pairs
+    ]
+    edges = []
+    for tilt in DEPRIVATION_BY_CLASS:
+        line = []
+        for place, (weight, quintile) in enumerate(zip(weights, quintiles, strict=True)):
+            steps = np.array(quintile) - 3.0 * (np.array(quintile) > 0)
+            total = np.cumsum(np.array(weight) * tilt**steps)
+            line.append(place + np.r_[total[:-1] / total[-1], 1.0])
+        edges.append(np.concatenate(line))
+    return _Residences(
+        of=np.array(texts, object),
+        office=np.array(
+            [_office(d, s, letter) for d in departments for s, letter in pairs], object
+        ),
+        starts=np.r_[0, np.cumsum([len(codes) for codes in communes])[:-1]],
+        quintile=np.concatenate([np.array(each, np.int64) for each in quintiles]),
+        edges=tuple(edges),
+    )
+
+
+def _residences(world: Universe) -> _Residences:
+    return _residences_of(
+        world.departments,
+        world.communes,
+        tuple(tuple(each.tolist()) for each in world.commune_weights),
+        tuple(tuple(each.tolist()) for each in world.quintiles),
+    )
+
+
 def _communes(luck: Floats, place: Ints, group: Ints, world: Universe) -> Ints:
     """Draw communes by their residents; the frail classes live more in deprived ones."""
+    codes = _residences(world)
     commune = np.zeros(len(place), np.int64)
-    for each in np.unique(place).tolist():
-        weight = world.commune_weights[each]
-        steps = world.quintiles[each] - 3.0 * (world.quintiles[each] > 0)
-        for kind, tilt in enumerate(DEPRIVATION_BY_CLASS):
-            here = (place == each) & (group == kind)
-            edges = np.cumsum(weight * tilt**steps)
-            commune[here] = np.searchsorted(edges[:-1] / edges[-1], luck[here], side="right")
+    for kind, edges in enumerate(codes.edges):
+        here = group == kind
+        found = np.searchsorted(edges, place[here] + luck[here], side="right")
+        commune[here] = found - codes.starts[place[here]]
     return commune
 
 

@@ -7,6 +7,7 @@ that a larger extract of the same universe leaves its first persons unchanged.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,12 @@ class Universe:
     seed: int = 0
     size: int = 1000
     quintiles: tuple[Ints, ...] = ()
+
+    @cached_property
+    def gps(self) -> tuple[Ints, Ints]:
+        """First general practitioner of each department, and how many there are."""
+        own = [self.of[(place, 1)] for place in range(len(self.departments))]
+        return np.array([each[0] for each in own]), np.array([len(each) for each in own])
 
     def near(
         self, rng: np.random.Generator, department: Ints, specialty: int | Ints, loyal: Ints
