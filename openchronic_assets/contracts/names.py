@@ -10,6 +10,8 @@ PMSI                   ``T_MCO19B``, ``T_MCO2019B``, ``T_MCOaaB_2019``, ``T_MCO1
                        (cumulated up to June), ``T_MCO12GV11D`` (a stay grouped again)
 cartographie           ``CT_IND_2019_G8``, ``CT_IND_G5_2015``, ``CT_IND_2019``
 referentials, CépiDc   ``IR_BEN_R``, ``IR_BEN_R_2020``, ``IR_BEN_R_20201016``, ``KI_CCI_R_2016``
+open files             under their published names too: ``demographie-effectifs-et-les-densites``
+                       (professionals), ``etalab-cs1100507-stock-20240105`` (establishments)
 Open DAMIR             ``A201501``, ``A2025_01``, ``OPEN_DAMIR_202501``
 any of them            a part of a bigger file: ``_PART2``, ``_P2``, ``_001`` at the end
 =====================  =============================================================
@@ -46,6 +48,12 @@ _CARTOGRAPHIE = re.compile(
 )
 _OPEN_DAMIR = re.compile(r"(?:OPEN_DAMIR_)?A(?P<year>20\d\d)[_-]?(?P<month>0[1-9]|1[0-2])")
 
+# The names under which open files are published, for those that have one.
+_PUBLISHED = (
+    (re.compile(r"DEMOGRAPHIE-EFFECTIFS-ET-LES-DENSITES"), "OPEN_PROFESSIONALS"),
+    (re.compile(r"ETALAB-CS11005\d\d-STOCK(?:-\d{8}(?:-\d{4})?)?"), "OPEN_ESTABLISHMENTS"),
+)
+
 
 class Named(NamedTuple):
     """A recognised name: ``period`` is ``all``, ``2019`` or ``2019-02``; ``year`` may be unsaid."""
@@ -80,6 +88,9 @@ def _whole(stem: str) -> Named | None:
         return _named(f"{match['table']}_AAAA_GN", match["year"])
     if match := _OPEN_DAMIR.fullmatch(stem):
         return _named("OPEN_DAMIR", match["year"], match["month"])
+    for pattern, table in _PUBLISHED:
+        if pattern.fullmatch(stem):
+            return Named(table, "all", None)
     if match := _DATED.fullmatch(stem):
         return _named(match["name"], match["year"], match["month"])
     return None

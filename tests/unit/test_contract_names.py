@@ -48,6 +48,10 @@ from openchronic_assets.contracts.names import Named, recognise
         ("A2025_01", "OPEN_DAMIR", "2025-01", 2025),
         ("OPEN_DAMIR_202501", "OPEN_DAMIR", "2025-01", 2025),
         ("OPEN_DAMIR_A202501", "OPEN_DAMIR", "2025-01", 2025),
+        # Complementary open files, under our names and the published ones.
+        ("OPEN_RESIDENT_POPULATION_2019", "OPEN_RESIDENT_POPULATION", "2019", 2019),
+        ("demographie-effectifs-et-les-densites", "OPEN_PROFESSIONALS", "all", None),
+        ("etalab-cs1100507-stock-20240105-0338", "OPEN_ESTABLISHMENTS", "all", None),
         # Referentials, their archive twin and their vintages; causes of death by year.
         ("IR_BEN_R", "IR_BEN_R", "all", None),
         ("IR_BEN_R_ARC", "IR_BEN_R_ARC", "all", None),

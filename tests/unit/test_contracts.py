@@ -8,7 +8,7 @@ from openchronic_assets.contracts.model import Years
 
 PRODUCTS = {
     "DCIR", "BENEFICIAIRE", "REFERENTIALS", "PMSI_MCO", "PMSI_SSR", "PMSI_HAD", "PMSI_RIMP",
-    "CEPIDC", "CARTOGRAPHIE", "DAMIR", "IDENTITY",
+    "CEPIDC", "CARTOGRAPHIE", "DAMIR", "IDENTITY", "OPEN_DATA",
 }  # fmt: skip
 
 
@@ -169,3 +169,14 @@ def test_a_contract_that_breaks_its_form_says_where(before: str, after: str, mes
     assert read_table("X_T", GOOD).key == ("A",)
     with pytest.raises(ContractError, match=message):
         read_table("X_T", GOOD.replace(before, after))
+
+
+def test_open_files_hold_nobody() -> None:
+    for name in tables():
+        if name.startswith("OPEN_") or name == "MA_REM_FT":
+            assert not [c.name for c in load(name).columns if c.role == "pseudonym"], name
+
+
+def test_a_density_is_kept_as_long_as_it_is_published() -> None:
+    density = load("OPEN_PROFESSIONALS").column("DENSITE")
+    assert (density.unit, density.lake_type) == ("per_100_000", "DECIMAL(18,12)")
