@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -115,14 +116,15 @@ def write(
         columns = {name: values[rows] for name, values in details.columns.items()}
         frames.append(_details(table, columns, where[rows], keys, world))
         owners.append(where[rows])
+    # Lines stand in the order of their flux month, so a year is a run of them.
     flux_year = year_of(flux[claim])
-    by_year = {
-        year: [
-            frame.take(flux_year[owner] == year)
+    by_year: dict[int, list[Frame]] = {}
+    for year in range(years[0], years[1] + 2):
+        first, last = np.searchsorted(flux_year, (year, year + 1)).tolist()
+        by_year[year] = [
+            frame.slice(*np.searchsorted(owner, (first, last)).tolist())
             for frame, owner in zip(frames, owners, strict=True)
         ]
-        for year in range(years[0], years[1] + 2)
-    }
     last_entry = np.full(len(people), NEVER)
     np.minimum.at(last_entry, who, -entered[claim])
     last_entry = np.where(last_entry == NEVER, NEVER, -last_entry)
@@ -218,9 +220,16 @@ def _date_or_sentinel(days: Ints, form: str = "dd/mm/yyyy") -> pa.Array:
 
 
 def _number(world: Universe, which: Ints, long: npt.NDArray[np.bool_]) -> pa.Array:
-    known = [*world.numbers, *(f"{n}{sum(map(ord, n)) % 10}" for n in world.numbers)]
     with_key = long & (which > 0)
-    return pick(known, np.where(with_key, which + len(world.numbers), which))
+    return _numbers(world.numbers).take(
+        pa.array(np.where(with_key, which + len(world.numbers), which))
+    )
+
+
+@lru_cache(maxsize=4)
+def _numbers(numbers: tuple[str, ...]) -> pa.Array:
+    """Return the practitioners' numbers, then the same with their key digit."""
+    return pa.array([*numbers, *(f"{n}{sum(map(ord, n)) % 10}" for n in numbers)], pa.string())
 
 
 def _details(

@@ -148,6 +148,15 @@ class Frame:
             self.columns[name] = cents(values)
             self.amounts[name] = values
 
+    def slice(self, first: int, last: int) -> Frame:
+        """Return the rows from ``first`` to before ``last``, without copying the text."""
+        return Frame(
+            self.table,
+            last - first,
+            {name: values.slice(first, last - first) for name, values in self.columns.items()},
+            {name: values[first:last] for name, values in self.amounts.items()},
+        )
+
     def take(self, kept: Bools) -> Frame:
         """Return the rows where ``kept`` holds."""
         where = pa.array(np.flatnonzero(kept))

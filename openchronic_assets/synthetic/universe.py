@@ -25,6 +25,10 @@ SPECIALTIES = {
     3: 9, 5: 5, 6: 12, 7: 8, 8: 5, 9: 4, 11: 4, 12: 4, 13: 4, 14: 4, 15: 8, 31: 3, 32: 4, 33: 8,
     34: 3, 35: 3, 41: 5, 42: 4, 49: 4, 71: 3, 73: 4, 81: 3, 84: 3,
 }  # fmt: skip
+# Kinds of practitioner in the order of the offers, and the position of each number.
+KINDS = (0, 1, *SPECIALTIES, 900, 901, 902)
+_POSITION = np.zeros(1000, np.int64)
+_POSITION[list(KINDS)] = np.arange(len(KINDS))
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ class Universe:
     quintiles: tuple[Ints, ...] = ()
 
     @cached_property
+    def _offer(self) -> tuple[Ints, Ints]:
+        """First practitioner and number of them, by (department, kind) in a row."""
+        own = [self.of[(place, kind)] for place in range(len(self.departments)) for kind in KINDS]
+        return np.array([each[0] for each in own]), np.array([len(each) for each in own])
+
+    @cached_property
     def gps(self) -> tuple[Ints, Ints]:
         """First general practitioner of each department, and how many there are."""
         own = [self.of[(place, 1)] for place in range(len(self.departments))]
@@ -69,11 +79,9 @@ class Universe:
         stray = rng.random(len(department)) < 0.15
         luck = rng.integers(0, 1 << 31, len(department))
         choice = np.where(stray, luck, loyal * 31 + wanted)
-        found = np.zeros(len(department), np.int64)
-        for place, kind in {(int(d), int(s)) for d, s in zip(department, wanted, strict=True)}:
-            here = (department == place) & (wanted == kind)
-            offer = self.of[(place, kind)]
-            found[here] = offer[choice[here] % len(offer)]
+        first, count = self._offer
+        place = department * len(KINDS) + _POSITION[wanted]
+        found: Ints = first[place] + choice % count[place]
         return found
 
 
