@@ -27,7 +27,7 @@ from openchronic_assets.anonymisation.battery import (
     population_uniqueness,
 )
 from openchronic_assets.anonymisation.criteria import Criteria, Number, criteria
-from openchronic_assets.anonymisation.cube import Cube, Sensitive, fold, starts_of
+from openchronic_assets.anonymisation.cube import Cube, Sensitive, fold, stable_order, starts_of
 from openchronic_assets.anonymisation.full_domain import Solution, apply, search
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, read_hierarchy
 from openchronic_assets.anonymisation.local_recoding import Recoding, loss_of, recode
@@ -108,6 +108,7 @@ def prepare(
     person: str | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
+    count_sensitive: bool = True,
 ) -> Prepared:
     """Read and encode a table.
 
@@ -121,6 +122,7 @@ def prepare(
         person: column that names the person, checked for repetition and left out.
         drop: other columns to leave out.
         keep: columns to publish although they look like identifiers.
+        count_sensitive: whether the criteria will need the sensitive columns.
 
     Raises:
         OpenChronicError: the table or a hierarchy is not as it must be.
@@ -144,15 +146,16 @@ def prepare(
         leaf = tree.encode(texts, np.bincount(codes, minlength=len(texts)).tolist())
         columns.append(leaf.astype(np.uint16 if len(tree.leaves) < 2**16 else np.int64)[codes])
     key, span = fold(columns, [len(tree.leaves) for tree in trees], rows)
-    # Stable: rows of one tuple stay in the order of the file, the same on every machine.
-    order = np.argsort(key.astype(np.int32) if span < 2**31 else key, kind="stable")
+    # Rows of one tuple stay in the order of the file, the same on every machine.
+    order = stable_order(key, span)
     starts = starts_of(key[order])
     del key
     first = order[starts]
     codes = np.column_stack([column[first] for column in columns]).astype(np.int64)
     counts = np.diff(starts, append=rows)
     found = tuple(
-        _sensitive(read.table[name], name, distances[name], order, counts) for name in sensitive
+        _sensitive(read.table[name], name, distances[name], order, counts)
+        for name in (sensitive if count_sensitive else ())
     )
     cube = Cube(tuple(trees), codes, counts, found)
     dropped = (*([person] if person else []), *drop)
@@ -484,6 +487,7 @@ def anonymise(
         person=person,
         drop=drop,
         keep=keep,
+        count_sensitive=asked.needs_sensitive,
     )
     chosen = plan(
         prepared,
@@ -647,28 +651,16 @@ def risk(
     read = read_table(data, needed)
     read.require(quasi, "quasi-identifiers")
     read.require(sensitive, "sensitive columns")
-    with duckdb.connect(config={"threads": "2", "preserve_insertion_order": "false"}) as connection:
-        connection.register("microdata", read.table.select(needed))
-        try:
-            result = battery(connection, "microdata", quasi, distances)
-            if population is not None:
-                people = read_table(population)
-                people.require(
-                    [*quasi, *([population_count] if population_count else [])], "population"
-                )
-                connection.register("population", people.table)
-                result |= against_population(
-                    connection, "microdata", "population", quasi, population_count
-                )
-        except duckdb.Error as error:
-            # The engine's text may quote a value.
-            raise OpenChronicError(
-                f"the table could not be measured ({type(error).__name__}): give columns of texts, "
-                "numbers or dates"
-            ) from error
+    result = battery(read, quasi, distances)
+    if population is not None:
+        people = read_table(population)
+        counted = [population_count] if population_count else []
+        people.require([*quasi, *counted], "population")
+        result |= against_population(read.table, people.table, quasi, population_count)
     if fraction is not None:
-        sizes = _size_counts(read, quasi)
-        result["population_uniques"] = population_uniqueness(sizes, fraction)
+        result["population_uniques"] = population_uniqueness(result["sizes"], fraction)
+    # The many sizes above ten are of no use to a reader.
+    result["sizes"] = {str(n): result["sizes"].get(n, 0) for n in range(1, 11)}
     for name, worst in (
         ("l", min), ("entropy_l", min), ("recursive_c", max), ("alpha", max), ("t", max),
         ("delta", max), ("beta", max),
@@ -681,18 +673,6 @@ def risk(
         result["enhanced_beta"] = None if None in enhanced else max(enhanced)
     result["seconds"] = round(time.perf_counter() - started, 3)
     return result
-
-
-def _size_counts(read: Microdata, quasi: Sequence[str]) -> dict[int, int]:
-    columns, widths = [], []
-    for name in quasi:
-        codes, texts = encode(read.table[name], name)
-        columns.append(codes.astype(np.int64))
-        widths.append(len(texts))
-    key, _ = fold(columns, widths, read.table.num_rows)
-    _, counts = np.unique(key, return_counts=True)
-    values, numbers = np.unique(counts, return_counts=True)
-    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
 def finite(value: Any) -> Any:

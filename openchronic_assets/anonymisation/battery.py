@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from openchronic_assets.anonymisation.criteria import DISTANCES, Classes, distances
+from openchronic_assets.anonymisation.cube import fold, starts_of
 from openchronic_assets.anonymisation.hierarchies import Hierarchy
+from openchronic_assets.anonymisation.microdata import Microdata, encode
 from openchronic_assets.errors import OpenChronicError, UsageError
 
 if TYPE_CHECKING:
@@ -91,44 +94,46 @@ def quoted(name: str) -> str:
 
 
 def battery(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    quasi: Sequence[str],
-    sensitive: Mapping[str, Distance] | None = None,
+    read: Microdata, quasi: Sequence[str], sensitive: Mapping[str, Distance] | None = None
 ) -> dict[str, Any]:
     """Measure a table.
 
     Args:
-        connection: where ``source`` can be read.
-        source: what stands after ``from``.
+        read: the table.
         quasi: the quasi-identifiers.
         sensitive: sensitive columns with their distances.
 
     Returns:
         ``rows, classes, k, average_class, sample_uniques, sample_uniques_share,
-        discernibility, class_size`` (average class size / k), ``prosecutor`` (``max``,
-        ``average``), ``marketer``, ``sizes`` (how many classes of each size up to 10), and
+        discernibility, class_size`` (average class size / k), ``prosecutor`` and ``journalist``
+        (``max``, ``average``), ``marketer``, ``sizes`` (how many classes have each size), and
         ``sensitive``: for each column ``values, l, entropy_l, recursive_c, alpha, t, distance,
         delta, beta, enhanced_beta``. ``recursive_c`` is the bound that c must be above for
         recursive (c, l) with that l; ``enhanced_beta`` is None where no beta satisfies it.
+
+    Raises:
+        OpenChronicError: a column is of a nested or binary type.
     """
-    names = ", ".join(quoted(name) for name in quasi)
-    sizes: NDArray[np.int64] | None = None
+    columns, widths = [], []
+    for name in quasi:
+        codes, texts = encode(read.table[name], name)
+        columns.append(codes)
+        widths.append(len(texts))
+    key, span = fold(columns, widths, read.table.num_rows)
+    del columns
     found: dict[str, Any] = {}
+    sizes = None
     for name, distance in (sensitive or {}).items():
-        classes = _classes(connection, source, names, name, distance)
+        classes = _classes(read, key, span, name, distance)
         sizes = classes.sizes() if sizes is None else sizes
         found[name] = measure_sensitive(classes) | {"distance": distance.kind}
     if sizes is None:
-        counted = connection.execute(
-            f"select count(*)::bigint as n from {source} group by {names}"
-        ).fetchnumpy()["n"]
-        sizes = np.asarray(counted, dtype=np.int64)
+        ordered = _sorted(key, span)
+        sizes = np.diff(starts_of(ordered), append=len(ordered))
     rows = int(sizes.sum())
-    if rows == 0:
-        raise OpenChronicError("the table has no row: there is nothing to measure")
     smallest = int(sizes.min())
     uniques = int(np.count_nonzero(sizes == 1))
+    values, numbers = np.unique(sizes, return_counts=True)
     return {
         "rows": rows,
         "classes": len(sizes),
@@ -139,48 +144,38 @@ def battery(
         "prosecutor": {"max": 1 / smallest, "average": len(sizes) / rows},
         "journalist": {"max": 1 / smallest, "average": len(sizes) / rows},
         "marketer": len(sizes) / rows,
-        # Whole numbers: the square of a class of millions does not fit a float exactly.
         "discernibility": int(np.dot(sizes, sizes)),
         "class_size": rows / len(sizes) / smallest,
-        "sizes": {str(n): int(np.count_nonzero(sizes == n)) for n in range(1, 11)},
+        "sizes": dict(zip(values.tolist(), numbers.tolist(), strict=True)),
         "sensitive": found,
     }
 
 
-def _classes(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    names: str,
-    sensitive: str,
-    distance: Distance,
-) -> Classes:
-    """Scan a table once: the sensitive values of each class."""
-    # A list a class keeps NULL a value on both sides; a join would lose it.
-    table = connection.execute(
-        f"""
-        with cube as (
-            select {names}, {quoted(sensitive)}::varchar as _value, count(*)::bigint as _records
-            from {source}
-            group by all
-        )
+def _sorted(key: NDArray[np.int64], span: int) -> NDArray[Any]:
+    """Return sorted keys, in half the memory where they fit."""
+    return np.sort(key.astype(np.int32) if span < 2**31 else key)
 
-        select list(_value) as _values, list(_records) as _counts
-        from cube
-        group by {names}
-        """
-    ).to_arrow_table()
-    lists = table.column("_values").combine_chunks()
-    counts = table.column("_counts").combine_chunks()
-    starts = np.asarray(lists.offsets.to_numpy(), dtype=np.int64)[:-1]
-    encoded = lists.values.dictionary_encode(null_encoding="encode")
-    texts: list[str | None] = encoded.dictionary.to_pylist()
+
+def _classes(
+    read: Microdata, key: NDArray[np.int64], span: int, name: str, distance: Distance
+) -> Classes:
+    """Return the values of a sensitive column in each class (equal keys)."""
+    codes, texts = encode(read.table[name], name)
     ordered = distance.order(texts)
     rank = {value: code for code, value in enumerate(ordered)}
-    position = np.array([rank[value] for value in texts], dtype=np.int64)
-    codes = position[np.asarray(encoded.indices.to_numpy(zero_copy_only=False))]
-    records = np.asarray(counts.values.to_numpy(zero_copy_only=False), dtype=np.int64)
-    totals = np.bincount(codes, weights=records, minlength=len(ordered)).astype(np.int64)
-    return Classes(starts, codes, records, totals, distance.kind, distance.tree(ordered))
+    codes = np.array([rank[value] for value in texts], dtype=np.int64)[codes]
+    # The class stays readable from the joint key: fold() numbers the classes if it must.
+    if span * len(ordered) > 2**62:
+        found, key = np.unique(key, return_inverse=True)
+        span = len(found)
+    joint = _sorted(key * len(ordered) + codes, span * len(ordered))
+    runs = starts_of(joint)
+    values = joint[runs].astype(np.int64)
+    counts = np.diff(runs, append=len(joint))
+    codes = values % len(ordered)
+    totals = np.bincount(codes, weights=counts, minlength=len(ordered)).astype(np.int64)
+    starts = starts_of(values // len(ordered))
+    return Classes(starts, codes, counts, totals, distance.kind, distance.tree(ordered))
 
 
 def measure_sensitive(classes: Classes) -> dict[str, Any]:
@@ -217,37 +212,51 @@ def measure_sensitive(classes: Classes) -> dict[str, Any]:
 
 
 def against_population(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    population: str,
-    quasi: Sequence[str],
-    count: str | None = None,
+    table: pa.Table, population: pa.Table, quasi: Sequence[str], count: str | None = None
 ) -> dict[str, Any]:
     """Return the journalist's and the marketer's risk of a table drawn from a population.
 
     Args:
-        connection: where both can be read.
-        source: the table.
+        table: the table.
         population: the population, with the quasi-identifiers at the table's levels.
-        quasi: the quasi-identifiers.
+        quasi: the quasi-identifiers, compared as texts.
         count: column of the population with the people that each row stands for.
 
     Raises:
         OpenChronicError: the table has people that the population lacks.
     """
     names = ", ".join(quoted(name) for name in quasi)
+    texts = ", ".join(f"{quoted(name)}::varchar as {quoted(name)}" for name in quasi)
     same = " and ".join(f"s.{quoted(n)} is not distinct from p.{quoted(n)}" for n in quasi)
-    people = f"sum({quoted(count)})" if count else "count(*)"
-    row = connection.execute(
-        f"""
-        with s as (select {names}, count(*)::bigint as n from {source} group by all),
-        p as (select {names}, ({people})::bigint as m from {population} group by all)
+    people = f"sum({quoted(count)}::bigint)" if count else "count(*)"
+    weight = f", {quoted(count)}" if count else ""
+    with duckdb.connect(config={"threads": "2"}) as connection:
+        connection.register("drawn", table)
+        connection.register("everybody", population)
+        try:
+            row = connection.execute(
+                f"""
+                with s as (
+                    select {names}, count(*)::bigint as n
+                    from (select {texts} from drawn) group by {names}
+                ),
+                p as (
+                    select {names}, ({people})::bigint as m
+                    from (select {texts}{weight} from everybody) group by {names}
+                )
 
-        select
-            sum(n)::bigint, min(m), sum(n::double / m), count(*) filter (where m is null or m < n)
-        from s left join p on {same}
-        """
-    ).fetchone()
+                select
+                    sum(n)::bigint, min(m), sum(n::double / m),
+                    count(*) filter (where m is null or m < n)
+                from s left join p on {same}
+                """
+            ).fetchone()
+        except duckdb.Error as error:
+            # The engine's text may quote a value.
+            raise OpenChronicError(
+                f"the population could not be compared ({type(error).__name__}): its counts are "
+                "whole numbers"
+            ) from error
     if row is None or row[3]:
         raise OpenChronicError(
             f"{row[3] if row else 0} classes of the table have fewer people in the population than "

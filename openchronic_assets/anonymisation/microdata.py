@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from openchronic_assets.anonymisation.cube import stable_order
 from openchronic_assets.anonymisation.texts import sniff_encoding, sniff_separator
 from openchronic_assets.errors import OpenChronicError, UsageError
 
@@ -284,7 +285,11 @@ def keyed_order(rows: int, key: bytes | None = None) -> NDArray[np.int64]:
         key: a secret; drawn and forgotten when not given.
     """
     stream = hashlib.shake_256(key or secrets.token_bytes(32)).digest(8 * rows)
-    return np.argsort(np.frombuffer(stream, dtype="<u8"), kind="stable")
+    # 62 - bits of the stream and the position share one number; 32 bits or more keep the order
+    # free of the positions.
+    bits = max(1, rows.bit_length())
+    drawn = (np.frombuffer(stream, dtype="<u8") >> np.uint64(2 + bits)).astype(np.int64)
+    return stable_order(drawn, 1 << (62 - bits))
 
 
 def write_table(table: pa.Table, path: Path, separator: str, *, from_text: bool) -> None:
