@@ -327,6 +327,6 @@ def _hierarchical(extra: NDArray[np.int64], tree: NDArray[np.int64]) -> NDArray[
         joined = np.zeros((extra.shape[1], int(tree[level].max()) + 1), dtype=np.int64)
         joined[np.arange(len(parent)), parent] = 1
         up, down = np.maximum(extra, 0) @ joined, np.maximum(-extra, 0) @ joined
-        moved += level * np.minimum(up, down)
+        moved += level * np.minimum(up, down).sum(axis=1)
         extra, codes = up - down, tree[level]
     return moved
