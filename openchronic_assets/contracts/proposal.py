@@ -38,14 +38,14 @@ def write(found: SchemaReview, checkout: Checkout, folder: Path) -> list[Path]:
     for name in found.unknown_tables:
         product = checkout.products[name]
         texts[f"tables/{name}.yaml"] = draft.table(name, product, checkout.tables[name])
-    texts |= {
-        official.REVIEWED: official.to_csv(_merged(checkout)),
-        official.SOURCES: _sources(checkout),
-        "REVIEW.md": _summary(found),
-    }
-    unchanged = {name for name, text in texts.items() if text == _present(name)}
+    if not found.is_empty:
+        texts |= {
+            official.REVIEWED: official.to_csv(_merged(checkout)),
+            official.SOURCES: _sources(checkout),
+        }
+    texts["REVIEW.md"] = _summary(found)
     written = []
-    for name in sorted(set(texts) - unchanged):
+    for name in sorted(texts):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts[name], encoding="utf-8")

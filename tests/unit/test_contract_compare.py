@@ -302,6 +302,14 @@ def test_a_proposal_is_never_written_over_another(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "proposal").iterdir()] == ["mine.txt"]
 
 
+def test_a_checkout_that_brings_nothing_proposes_nothing(tmp_path: Path) -> None:
+    schema(tmp_path / "schema", "ER_BIO_F", stated("ER_BIO_F"))
+    checkout = official.read(tmp_path / "schema")
+    written = proposal.write(review(checkout), checkout, tmp_path / "proposal")
+    assert [path.name for path in written] == ["REVIEW.md"]
+    assert "| | nothing | | |" in written[0].read_text()
+
+
 def test_the_same_checkout_gives_the_same_proposal(tmp_path: Path) -> None:
     new_year(tmp_path / "schema")
     checkout = official.read(tmp_path / "schema")

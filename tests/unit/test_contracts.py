@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from openchronic_assets.contracts import ContractError, heading, load, tables
@@ -180,3 +183,20 @@ def test_open_files_hold_nobody() -> None:
 def test_a_density_is_kept_as_long_as_it_is_published() -> None:
     density = load("OPEN_PROFESSIONALS").column("DENSITE")
     assert (density.unit, density.lake_type) == ("per_100_000", "DECIMAL(18,12)")
+
+
+def test_the_documentation_counts_the_tables_and_columns_that_there_are() -> None:
+    page = Path(__file__).parents[2] / "docs" / "contracts.md"
+    counted = re.findall(r"^\| .+ \| (\d+) \| (\d+) \|$", page.read_text("utf-8"), re.MULTILINE)
+    assert sum(int(each) for each, _ in counted) == len(tables())
+    assert sum(int(each) for _, each in counted) == sum(len(load(n).columns) for n in tables())
+
+
+def test_the_disputed_years_are_counted_where_the_decision_is_written() -> None:
+    disputed = sum(
+        "believed over schema" in (column.years_note or "")
+        for name in tables()
+        for column in load(name).columns
+    )
+    page = Path(__file__).parents[2] / "docs" / "decisions" / "0010-contract-years.md"
+    assert f"There are {disputed}:" in page.read_text("utf-8")
