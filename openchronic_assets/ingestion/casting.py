@@ -86,7 +86,8 @@ def date_formats(
         if column.type in ("date", "datetime") and column.name in header.positions
     ]
     hits = [
-        f"count(try_strptime({cell(header, column)}, '{form}'))"
+        # A cast of '' fails, and failing is dear.
+        f"count(try_strptime(nullif({cell(header, column)}, ''), '{form}'))"
         for column in columns
         for form in column.formats
     ]
