@@ -114,7 +114,9 @@ def _sources(checkout: Checkout) -> str:
     ]
     text = _present(official.SOURCES) or ""
     # A year far ahead is a slip of the pen, not the newest structure.
-    newest = max([official.newest_year(), *(year for year in said if year <= date.today().year)])
+    newest = max(
+        [official.newest_year(), *(year for year in said if year <= date.today().year + 1)]
+    )
     return re.sub(r"newest_year: \d+", f"newest_year: {newest}", text)
 
 

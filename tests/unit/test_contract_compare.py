@@ -86,29 +86,33 @@ def test_a_new_column_and_an_ended_one_of_the_schema_are_reported(tmp_path: Path
 
 
 def test_what_moved_of_a_column_is_told_as_it_was_and_as_it_is(tmp_path: Path) -> None:
+    spare = spare_columns()
+    retyped, listed, dated, gone = spare[:4]
     fields = stated("ER_PRS_F")
     by_name = {each["name"]: each for each in fields}
-    by_name["RGM_COD"] |= {"type": "string", "type_oracle": "string"}
-    by_name["PRS_NAT_REF"] |= {"nomenclature": "IR_NAT_W:CODE", "length": "5"}
+    by_name[retyped] |= {"type": "string", "type_oracle": "string"}
     by_name["PRS_PAI_MNT"] |= {"type": "integer"}
-    by_name["BEN_ACS_TOP"] |= {"dateCreated": "2012"}
+    by_name[listed] |= {"nomenclature": "IR_ZZZ_V:CODE", "length": "55"}
+    by_name[dated] |= {"dateCreated": "2007"}
     del by_name["ORG_AFF_BEN"]["type"]  # an attribute left out says nothing
-    fields.remove(by_name["BSE_REM_SGN"])
-    fields.append({"name": "BEN_C2S_TYP", "type": "string"})
+    fields.remove(by_name[gone])
+    was = official.reviewed()["ER_PRS_F"]
+    confirmed = next(name for name in load("ER_PRS_F").names() if name not in was)
+    fields.append({"name": confirmed, "type": "string"})
     schema(tmp_path, "ER_PRS_F", fields)
     found = against_schema(tmp_path)
     assert found.types == {
         "ER_PRS_F": {
-            "RGM_COD": "integer number → string string",
+            retyped: "integer number → string string",
             "PRS_PAI_MNT": "number number → integer number",
         }
     }
-    assert found.refusing == {"ER_PRS_F": ["RGM_COD"]}
-    assert found.nomenclatures == {"ER_PRS_F": {"PRS_NAT_REF": "IR_NAT_V → IR_NAT_W"}}
-    assert found.lengths == {"ER_PRS_F": {"PRS_NAT_REF": "4 → 5"}}
-    assert found.years == {"ER_PRS_F": {"BEN_ACS_TOP": "nothing → 2012-"}}
-    assert found.gone == {"ER_PRS_F": ["BSE_REM_SGN"]}
-    assert found.confirmed == {"ER_PRS_F": ["BEN_C2S_TYP"]}
+    assert found.refusing == {"ER_PRS_F": [retyped]}
+    assert found.nomenclatures == {"ER_PRS_F": {listed: f"{was[listed].nomenclature} → IR_ZZZ_V"}}
+    assert found.lengths == {"ER_PRS_F": {listed: f"{was[listed].length} → 55"}}
+    assert found.years == {"ER_PRS_F": {dated: f"{was[dated].years} → 2007-"}}
+    assert found.gone == {"ER_PRS_F": [gone]}
+    assert found.confirmed == {"ER_PRS_F": [confirmed]}
     assert len(found.findings()) == 7
 
 
@@ -220,29 +224,45 @@ def test_whatever_the_schema_states_its_draft_is_a_contract(each: Stated, name: 
     assert drafted.column(name).type == value_type(each)["type"]
 
 
-def new_year(folder: Path) -> None:
+def spare_columns() -> list[str]:
+    """Columns of ER_PRS_F that an invented year may move: codes, not required, still there."""
+    was = official.reviewed()["ER_PRS_F"]
+    return [
+        column.name
+        for column in load("ER_PRS_F").for_year(official.newest_year()).columns
+        if column.role == "code" and not column.required and column.nomenclature
+        and column.name in was and was[column.name].type == "integer"
+        and was[column.name].oracle == "number" and was[column.name].created == "2006"
+    ]  # fmt: skip
+
+
+def new_year(folder: Path) -> int:
     """Write the schema of an invented year: columns come, go and change, and a table is new."""
+    year = official.newest_year() + 1
+    ended, retyped, listed = spare_columns()[:3]
     fields = stated("ER_PRS_F")
     by_name = {each["name"]: each for each in fields}
-    by_name["BEN_ACS_TOP"]["dateDeleted"] = "2022"
-    by_name["PRS_NAT_REF"]["nomenclature"] = "IR_NAT_W"
-    by_name["RGM_COD"] |= {"type": "string", "type_oracle": "string"}
-    when = {"dateCreated": "2022", "dateDeleted": "", "dateMissing": []}
+    by_name[ended]["dateDeleted"] = str(year)
+    by_name[listed]["nomenclature"] = "IR_ZZZ_V"
+    by_name[retyped] |= {"type": "string", "type_oracle": "string"}
+    when = {"dateCreated": str(year), "dateDeleted": "", "dateMissing": []}
     fields += [
-        {"name": "PRS_TLC_TOP", "type": "integer", "nomenclature": "IR_TLC_V", **when},
-        {"name": "BEN_MAIL_ADR", "type": "string", **when},
+        {"name": "PRS_ZZZ_TOP", "type": "integer", "nomenclature": "IR_ZZY_V", **when},
+        {"name": "BEN_MAIL_ZZZ", "type": "string", **when},
     ]
     schema(folder, "ER_PRS_F", fields)
     stay = [each | when for each in stated("T_MCOaaD")] + [
         {"name": "NIR_ANO_17", "type": "string", **when},
-        {"name": "MNT_NEW", "type": "number", "length": "10,2", **when},
+        {"name": "MNT_ZZZ", "type": "number", "length": "10,2", **when},
     ]
-    schema(folder, "T_MCOaaNEW", stay, "PMSI MCO")
+    schema(folder, "T_MCOaaZZZ", stay, "PMSI MCO")
+    return year
 
 
 def test_a_proposal_is_the_contracts_of_the_new_year(tmp_path: Path) -> None:
     """The runbook of a new year, followed on a copy: import, review, install, check."""
-    new_year(tmp_path / "schema")
+    year = new_year(tmp_path / "schema")
+    ended, retyped, listed = spare_columns()[:3]
     package = tmp_path / "copy" / "openchronic_assets"
     shutil.copytree(Path(openchronic_assets.__file__).parent, package,
                     ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
@@ -259,9 +279,9 @@ def test_a_proposal_is_the_contracts_of_the_new_year(tmp_path: Path) -> None:
         return [json.loads(text) for text in ran.stdout.splitlines()]
 
     (found,) = run("contracts import schema --write proposal")
-    assert found["new"] == {"ER_PRS_F": ["PRS_TLC_TOP", "BEN_MAIL_ADR"]}
+    assert found["new"] == {"ER_PRS_F": ["PRS_ZZZ_TOP", "BEN_MAIL_ZZZ"]}
     assert {Path(path).name for path in found["written"]} == {
-        "ER_PRS_F.yaml", "T_MCOaaNEW.yaml", "official_schema.csv", "sources.yaml", "REVIEW.md",
+        "ER_PRS_F.yaml", "T_MCOaaZZZ.yaml", "official_schema.csv", "sources.yaml", "REVIEW.md",
     }  # fmt: skip
 
     proposed = tmp_path / "proposal"
@@ -270,25 +290,26 @@ def test_a_proposal_is_the_contracts_of_the_new_year(tmp_path: Path) -> None:
     shutil.copytree(proposed, package / "contracts", dirs_exist_ok=True)
 
     # A file of the new year is held against the new structure.
-    names = [*load("ER_PRS_F").for_year(2021).names(), "PRS_TLC_TOP", "BEN_MAIL_ADR"]
-    names.remove("BEN_ACS_TOP")
-    (tmp_path / "ER_PRS_F_2022.csv").write_text(";".join(names) + "\n")
+    names = [*load("ER_PRS_F").for_year(year - 1).names(), "PRS_ZZZ_TOP", "BEN_MAIL_ZZZ"]
+    names.remove(ended)
+    (tmp_path / f"ER_PRS_F_{year}.csv").write_text(";".join(names) + "\n")
     again, moved, table, lines, checked = run(
         "contracts import schema",
-        "contracts diff ER_PRS_F 2021 2022",
-        "contracts show T_MCO22NEW",
+        f"contracts diff ER_PRS_F {year - 1} {year}",
+        f"contracts show T_MCO{year % 100:02d}ZZZ",
         "contracts show ER_PRS_F",
-        "contracts check ER_PRS_F_2022.csv",
+        f"contracts check ER_PRS_F_{year}.csv",
     )
     assert again["is_empty"]
-    assert moved["appeared"] == ["PRS_TLC_TOP", "BEN_MAIL_ADR"]
-    assert moved["disappeared"] == ["BEN_ACS_TOP"]
+    assert moved["appeared"] == ["PRS_ZZZ_TOP", "BEN_MAIL_ZZZ"]
+    assert moved["disappeared"] == [ended]
     shown = {each["column"]: each for each in table["columns"]}
-    assert shown["NIR_ANO_17"]["domain"] == "person" and shown["MNT_NEW"]["unit"] == "euro"
+    assert shown["NIR_ANO_17"]["domain"] == "person" and shown["MNT_ZZZ"]["unit"] == "euro"
     columns = {each["column"]: each for each in lines["columns"]}
-    assert columns["BEN_MAIL_ADR"]["type"] == "not loaded"
-    assert columns["RGM_COD"]["type"] == "VARCHAR"
-    assert checked["fits"] and checked["differences"] == [] and checked["year"] == 2022
+    assert columns["BEN_MAIL_ZZZ"]["type"] == "not loaded"
+    assert columns[retyped]["type"] == "VARCHAR"
+    assert columns[listed]["nomenclature"] == "IR_ZZZ_V"
+    assert checked["fits"] and checked["differences"] == [] and checked["year"] == year
     assert "structure_of" not in checked
 
 
@@ -343,8 +364,10 @@ def test_the_header_of_a_file_is_held_against_its_year(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_later_year_is_held_against_the_newest_structure_known(tmp_path: Path) -> None:
-    path = tmp_path / "T_SSR25D.csv"
-    path.write_text(";".join([*load("T_SSRaaD").for_year(2021).names(), "NEW_COL"]) + "\n")
+    path = tmp_path / f"T_SSR{(official.newest_year() + 4) % 100}D.csv"
+    path.write_text(
+        ";".join([*load("T_SSRaaD").for_year(official.newest_year()).names(), "NEW_COL"]) + "\n"
+    )
     found = check_file(path, None, None)
     assert found["fits"] and found["structure_of"] == official.newest_year()
     assert found["outside_the_contract"] == ["NEW_COL"]
