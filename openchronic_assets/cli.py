@@ -16,6 +16,7 @@ import typer
 
 from openchronic_assets.commands import (
     anonymise,
+    codelists,
     contracts,
     ingestion,
     machine,
@@ -37,6 +38,7 @@ for module in (machine, synthetic, ingestion, warehouse, anonymise):
     app.add_typer(module.app)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(nomenclatures.app, name="nomenclatures")
+app.add_typer(codelists.app, name="codelist")
 app.add_typer(releases.app, name="release")
 
 

@@ -16,6 +16,7 @@ _MODES = {
     "lake/raw": 0o750,
     "lake/quarantine": 0o700,
     "lake/deliveries": 0o750,
+    "lake/reports": 0o750,
     "lake/nomenclatures": 0o750,
     "lake/builds": 0o750,
     "lake/.scratch": 0o700,
@@ -67,6 +68,16 @@ class Home:
     def nomenclatures(self) -> Path:
         """Code lists with their labels, a folder a list, a file a vintage."""
         return self.lake / "nomenclatures"
+
+    @property
+    def codelists(self) -> Path:
+        """Cards of the code lists taken in from elsewhere; no data on people."""
+        return self.lake / "codelists"
+
+    @property
+    def reports(self) -> Path:
+        """One page of HTML for each delivery: what came, what was refused, what changed."""
+        return self.lake / "reports"
 
     @property
     def builds(self) -> Path:
