@@ -58,7 +58,7 @@ _MAX_NODES = 500_000
 # Rows rolled up before an exact search gives up and states its gap (a few minutes).
 _EFFORT = 5_000_000_000
 # Nodes of the parts of a large lattice that are solved exactly for the bound.
-_PART_NODES = 3_000
+_PART_NODES = 60_000
 # Cells of a dense count beyond which a roll-up sorts its keys.
 _DENSE_CELLS = 4_000_000
 # Rows kept in the cache of computed nodes, beyond the base cube.
@@ -513,7 +513,7 @@ def _explore(lattice: _Lattice, allow_root: bool) -> tuple[Solution | None, floa
         if best is not None and lowest > best.loss + _tie(best.loss):
             break
         if lattice.effort > _EFFORT:
-            return best, lowest
+            return best or _descend(lattice, allow_root), lowest
         # A binary search on a chain to the root for the coarsest node that settles this one.
         chain = _chain(lattice, node)
         low, high = 0, len(chain)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openchronic_assets.anonymisation import full_domain
 from openchronic_assets.anonymisation.bench import bench_full_domain
-from openchronic_assets.anonymisation.cube import cube_from_arrow, cube_from_parquet
+from openchronic_assets.anonymisation.criteria import Criteria, criteria
+from openchronic_assets.anonymisation.cube import (
+    Cube,
+    Sensitive,
+    cube_from_arrow,
+    cube_from_parquet,
+    make_cube,
+)
 from openchronic_assets.anonymisation.full_domain import search
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
 from openchronic_assets.errors import UsageError
@@ -203,3 +212,208 @@ def test_the_published_optima_of_the_benchmark_population_are_found(tmp_path: Pa
         assert found.loss == pytest.approx(loss, abs=1e-8)
         assert (found.node, found.suppressed, found.classes) == (node, suppressed, classes)
         assert found.min_class >= k
+
+
+SENSITIVE = ("x", "y", "z", None)
+
+
+def with_sensitive(rows: list[tuple[Row, str | None]]) -> Cube:
+    """The cube of rows with one sensitive column, made the obvious way."""
+    cube = cube_from_arrow(to_table([row for row, _ in rows]), ALL)
+    position = {tuple(codes): i for i, codes in enumerate(cube.codes.tolist())}
+    index = [{leaf: code for code, leaf in enumerate(h.leaves)} for h in ALL]
+    counts = Counter(
+        (position[tuple(index[d][row[d]] for d in range(len(ALL)))], SENSITIVE.index(value))
+        for row, value in rows
+    )
+    keys = sorted(counts)
+    sensitive = Sensitive(
+        "s",
+        SENSITIVE,
+        "equal",
+        None,
+        np.array([key[0] for key in keys]),
+        np.array([key[1] for key in keys]),
+        np.array([counts[key] for key in keys]),
+    )
+    return Cube(cube.hierarchies, cube.codes, cube.counts, (sensitive,))
+
+
+def satisfies(values: list[str | None], everybody: list[str | None], asked: Criteria) -> bool:
+    """The definitions, on lists."""
+    n, counts = len(values), Counter(values)
+    p = {v: Fraction(c, len(everybody)) for v, c in Counter(everybody).items()}
+    q = {v: Fraction(c, n) for v, c in counts.items()}
+    if n < asked.k:
+        return False
+    if asked.l is not None and asked.l_kind == "distinct" and len(counts) < asked.l:
+        return False
+    if (
+        asked.l is not None
+        and asked.l_kind == "entropy"
+        and n**n < asked.l**n * math.prod(c**c for c in counts.values())
+    ):
+        return False
+    if asked.t is not None and sum(abs(q.get(v, 0) - p[v]) for v in p) / 2 > asked.t:
+        return False
+    return asked.beta is None or all(q[v] / p[v] - 1 <= asked.beta for v in q)
+
+
+def brute_force_criteria(
+    rows: list[tuple[Row, str | None]], asked: Criteria, limit: Fraction, measure: str
+) -> tuple[float, int] | None:
+    """Every node, each record: the least loss and what it suppresses."""
+    n = len(rows)
+    best: tuple[float, int, tuple[int, ...], int] | None = None
+    for node in itertools.product(*(range(h.height) for h in ALL)):
+        ancestors = [
+            {row[0]: row[level] for row in h.rows} for h, level in zip(ALL, node, strict=True)
+        ]
+        classes: dict[tuple[str, ...], list[str | None]] = {}
+        for row, value in rows:
+            shown = tuple(ancestors[d][row[d]] for d in range(len(ALL)))
+            classes.setdefault(shown, []).append(value)
+        kept = {key: values for key, values in classes.items() if len(values) >= asked.k}
+        while True:
+            everybody = [value for values in kept.values() for value in values]
+            good = {key: v for key, v in kept.items() if satisfies(v, everybody, asked)}
+            if len(good) == len(kept):
+                break
+            kept = good
+        remain = sum(len(values) for values in kept.values())
+        if n - remain > limit * n:
+            continue
+        if measure == "discernibility":
+            loss = float(sum(len(v) ** 2 for v in kept.values()) + n * (n - remain))
+        elif measure == "class_size":
+            loss = n / ((len(kept) + (remain < n)) * asked.k)
+        else:
+            parts = []
+            for d, h in enumerate(ALL):
+                leaves = Counter(ancestors[d].values())
+                total = 0.0
+                for key, values in kept.items():
+                    share = (
+                        leaves[key[d]] / len(h.rows)
+                        if measure == "loss"
+                        else node[d] / (h.height - 1)
+                    )
+                    total += share * len(values)
+                total += n - remain
+                floor = n / len(h.rows) if measure == "loss" else 0
+                parts.append(max(0.0, (total - floor) / (n - floor)))
+            loss = (
+                math.prod(1 + part for part in parts) ** (1 / len(parts)) - 1
+                if measure == "loss"
+                else sum(parts) / len(parts)
+            )
+        found = (round(loss, 10), sum(node), node, n - remain)
+        if best is None or found < best:
+            best = found
+    return None if best is None else (best[0], best[3])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.tuples(
+                st.sampled_from(LETTERS.leaves),
+                st.sampled_from(DIGITS.leaves),
+                st.sampled_from(FLAG.leaves),
+            ),
+            st.sampled_from(SENSITIVE),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    asked=st.one_of(
+        st.builds(lambda k: criteria(k), st.integers(1, 6)),
+        st.builds(lambda k, least: criteria(k, l=least), st.integers(1, 4), st.integers(1, 4)),
+        st.builds(
+            lambda k, least: criteria(k, l=least, l_kind="entropy"),
+            st.integers(1, 4),
+            st.sampled_from(["1.5", 2, 3]),
+        ),
+        st.builds(
+            lambda k, t: criteria(k, t=t),
+            st.integers(1, 4),
+            st.sampled_from(["0", "0.1", "0.25", "0.5"]),
+        ),
+        st.builds(
+            lambda k, beta: criteria(k, beta=beta),
+            st.integers(1, 4),
+            st.sampled_from(["0.5", 1, 3]),
+        ),
+    ),
+    limit=st.sampled_from(["0", "0.1", "0.3", "1"]),
+    measure=st.sampled_from(["loss", "precision", "discernibility", "class_size"]),
+)
+def test_the_node_found_is_the_best_under_every_criterion_and_measure(
+    rows: list[tuple[Row, str | None]], asked: Criteria, limit: str, measure: str
+) -> None:
+    expected = brute_force_criteria(rows, asked, Fraction(limit), measure)
+    found = search(with_sensitive(rows), asked, limit, measure=measure)
+    assert (found is None) == (expected is None)
+    if found is not None and expected is not None:
+        assert found.optimal
+        assert found.loss == pytest.approx(expected[0], abs=1e-9)
+        assert found.suppressed == expected[1]
+
+
+def test_a_limit_is_the_number_that_was_written() -> None:
+    # 0.29 * 100 is 28.999... for a float: 29 records may go.
+    rows: list[Row] = [("a", "0", "yes")] * 71 + [("c", "7", "no")] * 29
+    found = search(cube_from_arrow(to_table(rows), ALL), 30, 0.29)
+    assert found is not None and (found.suppressed, found.node) == (29, (0, 0, 0))
+
+
+def nine(n: int, levels: int = 0) -> Cube:
+    """Nine attributes with the heights of the Adult table, 12,960 nodes."""
+    draw = np.random.default_rng(5)
+    hierarchies, codes = [], []
+    for d, sizes in enumerate(
+        ([2], [72, 24, 12, 4], [5], [7, 2], [16, 6, 3], [41, 8], [8, 3], [14, 7], [2])
+    ):
+        sizes = sizes + [2] * levels
+        rows = []
+        for leaf in range(sizes[0]):
+            row, code = [f"{d}.0.{leaf}"], leaf
+            for level, size in enumerate(sizes[1:], 1):
+                code = code * size // sizes[level - 1]
+                row.append(f"{d}.{level}.{code}")
+            rows.append((*row, "*"))
+        hierarchies.append(Hierarchy(f"q{d}", tuple(map(str, range(len(sizes) + 1))), tuple(rows)))
+        p = 1 / np.arange(1, sizes[0] + 1) ** (0.3 + d % 3)
+        codes.append(draw.choice(sizes[0], n, p=p / p.sum()))
+    return make_cube(hierarchies, np.column_stack(codes), np.ones(n, dtype=np.int64))
+
+
+def test_a_lattice_of_13_000_nodes_is_searched_in_few_of_them() -> None:
+    cube = nine(3000)
+    for limit in (0, 0.05, 1):
+        found = search(cube, 5, limit)
+        assert found is not None and found.optimal
+        assert (found.nodes, found.gap) == (12_960, 0)
+        assert found.evaluated < 1500
+
+
+def test_a_lattice_too_large_states_its_distance_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cube = nine(2000)
+    best = search(cube, 5, 0.02)
+    monkeypatch.setattr(full_domain, "_MAX_NODES", 100)
+    monkeypatch.setattr(full_domain, "_PART_NODES", 90)
+    found = search(cube, 5, 0.02)
+    assert best is not None and found is not None
+    assert found.bound <= best.loss + 1e-12 <= found.loss + 1e-9
+    assert found.gap == pytest.approx(found.loss - found.bound)
+    assert not found.optimal and found.bound > 0
+    monkeypatch.undo()
+    monkeypatch.setattr(full_domain, "_EFFORT", 0)
+    stopped = search(cube, 5, 0.02)
+    assert stopped is not None and stopped.bound <= best.loss <= stopped.loss
+    huge = search(nine(300, levels=2), 5, 0.02)
+    assert huge is not None and huge.nodes > 500_000
+    assert 0 <= huge.bound <= huge.loss
