@@ -352,7 +352,13 @@ def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     for kind in (pa.int64(), pa.date32(), pa.float64()):
         try:
             values = texts.cast(kind)
-            if len(texts) and values.cast(pa.string()).equals(texts):
+            # Arrow writes 12.0 as 12; Python writes the shortest text that gives it back.
+            same = (
+                [repr(value) for value in values.to_pylist()] == texts.to_pylist()
+                if pa.types.is_floating(kind)
+                else values.cast(pa.string()).equals(texts)
+            )
+            if len(texts) and same:
                 return pa.chunked_array([values.take(chunk.indices)])
         except pa.ArrowException:
             continue
