@@ -12,3 +12,12 @@
 {% macro flux_year(flux_month) -%}
     cast(year({{ flux_month }}) - case when month({{ flux_month }}) = 1 then 1 else 0 end as integer)
 {%- endmacro %}
+
+{# The same for Open DAMIR, whose months are numbers. #}
+{% macro damir_year() -%}
+    cast(coalesce(
+        case when soi_ann > 1600 then soi_ann end,
+        floor(flx_ann_moi / 100) - case when flx_ann_moi % 100 = 1 then 1 else 0 end,
+        0
+    ) as integer)
+{%- endmacro %}

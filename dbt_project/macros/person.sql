@@ -19,10 +19,12 @@
 {%- endmacro %}
 
 {#
-    The order in which rows of the referential speak for a person, the last update first. It is
+    The order in which rows of the referential speak for a person: IR_BEN_R before its archive, then
+    the last update first. It is
     total: the same rows give the same winner on any engine.
 #}
 {% macro latest_first() -%}
+    archive_order asc,
     update_date desc nulls last,
     last_processing_date desc nulls last,
     insert_date desc nulls last,
@@ -35,4 +37,16 @@
 {# A date of the SNDS, NULL where it is the sentinel 1600-01-01. #}
 {% macro known_date(column) -%}
     case when year({{ column }}) > 1600 then {{ column }} end
+{%- endmacro %}
+
+{# Why a row is or is not attached to a person, from its key and the pair found for it. #}
+{% macro person_status(line, found, fictitious='false') -%}
+    case
+        when {{ fictitious }} or {{ found }}.is_fictitious then 'fictitious'
+        when {{ line }}.psa is null and {{ line }}.key_status = 'sentinel' then 'sentinel_key'
+        when {{ line }}.psa is null then 'no_key'
+        when {{ found }}.psa is null then 'not_in_referential'
+        when {{ found }}.person_id is null then 'ambiguous_renewal'
+        else 'linked'
+    end
 {%- endmacro %}

@@ -93,8 +93,45 @@ CASES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], dict[str, Any
     ("T_MCOaaB", "unpriced_stay"): (
         {"ghs_number": "9999"}, {"ghs_number": "1234"}, {"ghs_number": None},
     ),
+    ("T_MCOaaB", "not_valued"): (
+        {"valuation_code": "0"}, {"valuation_code": "5"}, {"valuation_code": None},
+    ),
+    ("T_SSRaaB", "error_group"): (
+        {"gme_code": "9001A0"}, {"gme_code": "0190A0"}, {"gme_code": None},
+    ),
+    ("T_SSRaaB", "generated_summary"): (
+        {"generation_type": "1"}, {"generation_type": "0"}, {"generation_type": None},
+    ),
+    ("T_HADaaB", "error_group"): (
+        {"ghpc_code": "9901"}, {"ghpc_code": "0199"}, {"ghpc_code": None},
+    ),
+    ("T_MCOaaCSTC", "legal_entity_duplicate"): (
+        {"finess": "750712184"}, {"finess": "750100018"}, {"finess": None},
+    ),
+    ("OPEN_DAMIR", "supplement"): (
+        {"reimbursement_type": 2}, {"reimbursement_type": 1}, {"reimbursement_type": None},
+    ),
+    ("OPEN_DAMIR", "unknown_care_month"): (
+        {"care_year": 2024, "care_month_known": None},
+        {"care_year": 2024, "care_month_known": 12},
+        {"care_year": None, "care_month_known": None},
+    ),
 }  # fmt: skip
 
+
+# Rules that several tables share.
+for _table in ("T_SSRaaB", "T_HADaaB", "T_RIPaaRSA", "T_MCOaaCSTC"):
+    for _rule in ("without_patient_key", "bad_chaining_return"):
+        CASES[(_table, _rule)] = CASES[("T_MCOaaB", _rule)]
+for _table in ("T_SSRaaB", "T_HADaaB"):
+    CASES[(_table, "finess_duplicate")] = CASES[("T_MCOaaB", "finess_duplicate")]
+for _table, _rule in (
+    ("T_SSRaaB", "repeated_week"),
+    ("T_HADaaB", "repeated_subsequence"),
+    ("T_RIPaaRSA", "repeated_sequence"),
+    ("T_MCOaaCSTC", "repeated_visit"),
+):
+    CASES[(_table, _rule)] = CASES[("T_MCOaaB", "repeated_stay")]
 
 KINDS = {int: "integer", str: "varchar", bool: "boolean", dt.date: "date"}
 

@@ -229,6 +229,242 @@
   fr: Séjour sans tarif (GHS 9999).
   en: Stay without a tariff (GHS 9999).
   source: "SCALPEL-Extraction, McoSource"
+- rule: not_valued
+  table: T_MCOaaB
+  flag: is_not_valued
+  when: coalesce(valuation_code, '0') not in ('1', '2', '3', '4', '5')
+  missing: flagged
+  uses: [spending]
+  fr: >-
+    Séjour non valorisé (T_MCOaaVALO.VALO hors de 1 à 5, ou absent) ; les cliniques sont dans le DCIR.
+  en: >-
+    Stay not valued (T_MCOaaVALO.VALO other than 1 to 5, or missing); clinics are in the DCIR.
+  source: "Health Data Hub, fiche dépenses de l'hôpital public"
+
+- rule: finess_duplicate
+  table: T_SSRaaB
+  flag: is_finess_duplicate
+  when: year <= 2017 and duplicate_finess is not null
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Site géographique de l'AP-HP, de l'AP-HM ou des HCL, transmis aussi par l'entité juridique jusqu'en 2017.
+  en: >-
+    Site of AP-HP, AP-HM or HCL; until 2017 the legal entity sends the same stay.
+  source: "SCALPEL-Extraction, DoublonFinessPmsi"
+- rule: error_group
+  table: T_SSRaaB
+  flag: is_error_group
+  when: gme_code like '90%'
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Groupe en erreur (GME en 90) ; absent avant 2013, et alors pas en erreur.
+  en: >-
+    Group in error (GME beginning with 90); absent before 2013, and then not in error.
+  source: "Health Data Hub, fiche dépenses de l'hôpital public"
+- rule: generated_summary
+  table: T_SSRaaB
+  flag: is_generated
+  when: generation_type <> '0'
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Résumé engendré automatiquement (TYP_GEN_RHA, depuis 2015).
+  en: >-
+    Summary generated automatically (TYP_GEN_RHA, since 2015).
+  source: "Health Data Hub, fiche dépenses de l'hôpital public"
+- rule: repeated_week
+  table: T_SSRaaB
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Semaine déjà vue dans le séjour et l'année.
+  en: >-
+    Week already seen in the stay and year.
+  source: "Schéma SNDS, clés du PMSI"
+- rule: without_patient_key
+  table: T_SSRaaB
+  flag: is_without_key
+  when: psa is null
+  missing: flagged
+  uses: [persons]
+  fr: >-
+    Sans chaînage, ou pseudonyme absent ou de remplissage.
+  en: >-
+    Without chaining, or the pseudonym is missing or a filler.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: bad_chaining_return
+  table: T_SSRaaB
+  flag: has_bad_return
+  when: not good_returns
+  missing: not flagged where the code does not exist that year, else flagged
+  uses: [persons]
+  fr: >-
+    Un code retour du chaînage n'est pas 0.
+  en: >-
+    A chaining return code is not 0.
+  source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
+
+- rule: finess_duplicate
+  table: T_HADaaB
+  flag: is_finess_duplicate
+  when: year <= 2017 and duplicate_finess is not null
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Site géographique de l'AP-HP, de l'AP-HM ou des HCL, transmis aussi par l'entité juridique jusqu'en 2017.
+  en: >-
+    Site of AP-HP, AP-HM or HCL; until 2017 the legal entity sends the same stay.
+  source: "SCALPEL-Extraction, DoublonFinessPmsi"
+- rule: error_group
+  table: T_HADaaB
+  flag: is_error_group
+  when: ghpc_code like '99%'
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Groupe en erreur (GHPC en 99).
+  en: >-
+    Group in error (GHPC beginning with 99).
+  source: "Health Data Hub, fiche dépenses de l'hôpital public"
+- rule: repeated_subsequence
+  table: T_HADaaB
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Sous-séquence déjà vue dans le séjour et l'année.
+  en: >-
+    Sub-sequence already seen in the stay and year.
+  source: "Schéma SNDS, clés du PMSI"
+- rule: without_patient_key
+  table: T_HADaaB
+  flag: is_without_key
+  when: psa is null
+  missing: flagged
+  uses: [persons]
+  fr: >-
+    Sans chaînage, ou pseudonyme absent ou de remplissage.
+  en: >-
+    Without chaining, or the pseudonym is missing or a filler.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: bad_chaining_return
+  table: T_HADaaB
+  flag: has_bad_return
+  when: not good_returns
+  missing: not flagged where the code does not exist that year, else flagged
+  uses: [persons]
+  fr: >-
+    Un code retour du chaînage n'est pas 0. En 2010, FHO et PMS non transmis ne comptent pas.
+  en: >-
+    A chaining return code is not 0. In 2010, FHO and PMS that were not sent do not count.
+  source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
+
+- rule: repeated_sequence
+  table: T_RIPaaRSA
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: [stays, persons]
+  fr: >-
+    Séquence déjà vue dans le séjour et l'année.
+  en: >-
+    Sequence already seen in the stay and year.
+  source: "Schéma SNDS, clés du PMSI"
+- rule: without_patient_key
+  table: T_RIPaaRSA
+  flag: is_without_key
+  when: psa is null
+  missing: flagged
+  uses: [persons]
+  fr: >-
+    Sans chaînage, ou pseudonyme absent ou de remplissage.
+  en: >-
+    Without chaining, or the pseudonym is missing or a filler.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: bad_chaining_return
+  table: T_RIPaaRSA
+  flag: has_bad_return
+  when: not good_returns
+  missing: not flagged where the code does not exist that year, else flagged
+  uses: [persons]
+  fr: >-
+    Un code retour du chaînage n'est pas 0.
+  en: >-
+    A chaining return code is not 0.
+  source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
+
+- rule: legal_entity_duplicate
+  table: T_MCOaaCSTC
+  flag: is_legal_entity_duplicate
+  when: finess in ('130786049', '750712184')
+  missing: not flagged
+  uses: [care, persons, spending]
+  fr: >-
+    Entités juridiques de l'AP-HM et de l'AP-HP, dont les venues sont aussi transmises par site.
+  en: >-
+    Legal entities of AP-HM and AP-HP, whose visits are sent by site too.
+  source: "Health Data Hub, fiche actes et consultations externes"
+- rule: repeated_visit
+  table: T_MCOaaCSTC
+  flag: is_duplicate_key
+  when: copy_number > 1
+  missing: not flagged
+  uses: [care, persons, spending]
+  fr: >-
+    Venue déjà vue dans l'établissement et l'année.
+  en: >-
+    Visit already seen in the establishment and year.
+  source: "Schéma SNDS, clés du PMSI"
+- rule: without_patient_key
+  table: T_MCOaaCSTC
+  flag: is_without_key
+  when: psa is null
+  missing: flagged
+  uses: [persons]
+  fr: >-
+    Sans chaînage, ou pseudonyme absent ou de remplissage.
+  en: >-
+    Without chaining, or the pseudonym is missing or a filler.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: bad_chaining_return
+  table: T_MCOaaCSTC
+  flag: has_bad_return
+  when: not good_returns
+  missing: not flagged where the code does not exist that year, else flagged
+  uses: [persons]
+  fr: >-
+    Un code retour du chaînage n'est pas 0. NIR, naissance, sexe, numéro administratif ; date d'entrée depuis 2009.
+  en: >-
+    A chaining return code is not 0. NIR, birth, sex, administrative number; date of entry since 2009.
+  source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
+
+- rule: supplement
+  table: OPEN_DAMIR
+  flag: is_supplement
+  when: reimbursement_type >= 2
+  missing: not flagged
+  uses: [spending]
+  fr: >-
+    Remboursement de type 2 et plus : il répète l'acte. Sa dépense ne compte pas, ce qu'il rembourse est un supplément.
+  en: >-
+    Reimbursement of type 2 or more: it repeats the act. Its spend does not count, what it reimburses is a supplement.
+  source: "CNAM, lexique d'Open DAMIR"
+- rule: unknown_care_month
+  table: OPEN_DAMIR
+  flag: is_care_month_unknown
+  when: care_year is null or care_month_known is null
+  missing: flagged
+  uses: []
+  fr: >-
+    Mois de soins de remplissage (0000-00).
+  en: >-
+    Placeholder month of care (0000-00).
+  source: "Fichiers publiés d'Open DAMIR"
 {% endset %}
     {{ return(fromyaml(text)) }}
 {% endmacro %}

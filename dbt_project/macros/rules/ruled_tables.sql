@@ -1,6 +1,7 @@
 {#
     Where the flags of each table under rules are: the model and which of its rows are those of the
-    table, their year and their euros, and the same of the raw table, for the balance.
+    table, their year and their euros, and the same of the raw table, for the balance; `raw_amount` none = its
+    euros come from another table (a valuation).
 #}
 {% macro ruled_tables() %}
     {{ return([
@@ -12,8 +13,33 @@
         },
         {
             'table': 'T_MCOaaB', 'model': 'hospital_stay', 'where': '1 = 1',
-            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_mcoaab',
-            'raw_year': '_table_year', 'raw_amount': 'cast(null as decimal(18, 2))',
+            'amount': 'total_amount', 'raw': 't_mcoaab',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'T_SSRaaB', 'model': 'int_ssr_week', 'where': '1 = 1',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_ssraab',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'T_HADaaB', 'model': 'int_had_subsequence', 'where': '1 = 1',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_hadaab',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'T_RIPaaRSA', 'model': 'int_psychiatric_sequence', 'where': '1 = 1',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_ripaarsa',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'T_MCOaaCSTC', 'model': 'int_outpatient_visit', 'where': '1 = 1',
+            'amount': 'base_amount', 'raw': 't_mcoaacstc',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'OPEN_DAMIR', 'model': 'int_damir_line', 'where': '1 = 1',
+            'amount': 'paid_amount', 'raw': 'open_damir',
+            'raw_year': openchronic.damir_year(), 'raw_amount': 'prs_pai_mnt',
         },
     ]) }}
 {% endmacro %}

@@ -44,7 +44,8 @@ raw_rows as (
         {{ ruled.raw_year }} as year_of_row,
         '{{ ruled.table }}' as table_name,
         count(*) as raw_rows,
-        coalesce(sum({{ ruled.raw_amount }}), 0) as raw_euros
+        {{ 'coalesce(sum(' ~ ruled.raw_amount ~ '), 0)' if ruled.raw_amount else 'cast(null as decimal(18, 2))' }}
+            as raw_euros
     from {{ source('snds', ruled.raw) }}
     group by {{ ruled.raw_year }}
     {{- '\n    union all' if not loop.last }}

@@ -14,6 +14,7 @@
 with exemption as (
     select
         psa,
+        key_status,
         coalesce(birth_rank, -1) as birth_rank,
         ald_num_delivered,
         exemption_nature,
@@ -70,12 +71,7 @@ resolved as (
 final as (
     select
         int_person_key.person_id,
-        case
-            when resolved.psa is null then 'no_key'
-            when int_person_key.psa is null then 'not_in_referential'
-            when int_person_key.is_fictitious then 'fictitious'
-            else 'linked'
-        end as person_status,
+        {{ openchronic.person_status('resolved', 'int_person_key') }} as person_status,
         resolved.exemption_nature,
         resolved.cim10,
         cast(resolved.ald_num_delivered as integer) as ald_num_delivered,

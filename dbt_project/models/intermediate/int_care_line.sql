@@ -15,6 +15,7 @@ with line as (
         flux_month,
         flux_year,
         psa,
+        key_status,
         coalesce(birth_rank, -1) as birth_rank,
         {{ openchronic.is_fictitious_nir('nir_type') }} as is_fictitious_nir,
         {{ openchronic.known_date('care_start_date') }} as care_date,
@@ -60,12 +61,7 @@ final as (
         line.flux_month,
         line.flux_year,
         case when not line.is_fictitious_nir then int_person_key.person_id end as person_id,
-        case
-            when line.is_fictitious_nir or int_person_key.is_fictitious then 'fictitious'
-            when line.psa is null then 'no_key'
-            when int_person_key.psa is null then 'not_in_referential'
-            else 'linked'
-        end as person_status,
+        {{ openchronic.person_status('line', 'int_person_key', 'line.is_fictitious_nir') }} as person_status,
         line.care_date,
         line.care_end_date,
         line.prescription_date,

@@ -13,11 +13,18 @@
 
 with certificate as (
     select
-        coalesce(person_pseudonym, own_nir_pseudonym) as person_id,
-        min({{ openchronic.known_date('death_date') }}) as death_date
-    from {{ ref('stg_cepidc__cci') }}
-    where person_pseudonym is not null or own_nir_pseudonym is not null
-    group by coalesce(person_pseudonym, own_nir_pseudonym)
+        case when alias.person_alias is null then death.named_id else alias.person_id end
+            as person_id,
+        min(death.death_date) as death_date
+    from (
+        select
+            coalesce(person_pseudonym, own_nir_pseudonym) as named_id,
+            {{ openchronic.known_date('death_date') }} as death_date
+        from {{ ref('stg_cepidc__cci') }}
+    ) as death
+    left join {{ ref('int_person_alias') }} as alias on death.named_id = alias.person_alias
+    where death.named_id is not null
+    group by case when alias.person_alias is null then death.named_id else alias.person_id end
 ),
 
 discharge as (

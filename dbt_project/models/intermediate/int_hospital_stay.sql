@@ -26,6 +26,15 @@ chaining as (
     from {{ ref('stg_mco__c') }}
 ),
 
+valuation as (
+    select
+        *,
+        row_number() over (
+            partition by table_year, finess, rsa_num order by source_file asc, source_line asc
+        ) as copy_number
+    from {{ ref('stg_mco__valo') }}
+),
+
 joined as (
     select
         stay.table_year,
@@ -34,6 +43,7 @@ joined as (
         stay.rsa_num,
         stay.copy_number,
         chaining.psa,
+        chaining.key_status,
         chaining.rsa_num is not null as has_chaining,
         coalesce(chaining.entry_date, cast(chaining.care_start_time as date)) as entry_date,
         coalesce(chaining.discharge_date, cast(chaining.care_end_time as date)) as discharge_date,
@@ -53,16 +63,9 @@ joined as (
         stay.residence_department_pmsi,
         stay.stay_type,
         stay.generation_type,
-        coalesce(
-            chaining.nir_return = '0' and chaining.birth_return = '0' and chaining.sex_return = '0'
-            and chaining.stay_return = '0' and chaining.hospital_return = '0'
-            and chaining.pmsi_return = '0'
-            -- These three codes came later than the table.
-            and (stay.table_year < 2006 or chaining.date_return = '0')
-            and (stay.table_year < 2013 or chaining.birth_coherence_return = '0')
-            and (stay.table_year < 2013 or chaining.sex_coherence_return = '0'),
-            false
-        ) as good_returns,
+        nullif(trim(valuation.valuation_code), '') as valuation_code,
+        valuation.total_amount,
+        {{ openchronic.good_returns('chaining', 'stay.table_year') }} as good_returns,
         ref_finess_duplicate.finess as duplicate_finess
     from stay
     left join chaining
@@ -70,6 +73,12 @@ joined as (
         and stay.finess = chaining.finess
         and stay.rsa_num = chaining.rsa_num
         and chaining.copy_number = 1
+    -- A repeated stay is worth nothing more.
+    left join valuation
+        on stay.table_year = valuation.table_year
+        and stay.finess = valuation.finess
+        and stay.rsa_num = valuation.rsa_num
+        and stay.copy_number = valuation.copy_number
     left join {{ ref('ref_finess_duplicate') }} as ref_finess_duplicate
         on stay.finess = ref_finess_duplicate.finess
 ),
@@ -82,11 +91,7 @@ named as (
         ) as stay_id,
         joined.year,
         int_psa.person_id,
-        case
-            when not joined.has_chaining then 'no_chaining'
-            when joined.psa is null then 'no_key'
-            else coalesce(int_psa.person_status, 'not_in_referential')
-        end as person_status,
+        {{ openchronic.pmsi_person_status('joined', 'joined.has_chaining') }} as person_status,
         joined.finess,
         joined.rsa_num,
         joined.entry_date,
@@ -106,6 +111,8 @@ named as (
         case when trim(joined.sex_code) in ('1', '2') then trim(joined.sex_code) end as sex,
         nullif(trim(joined.residence_department_pmsi), '') as residence_department_pmsi,
         joined.psa,
+        joined.valuation_code,
+        joined.total_amount,
         joined.copy_number,
         nullif(trim(joined.stay_type), '') as stay_type,
         nullif(trim(joined.generation_type), '') as generation_type,
@@ -128,7 +135,8 @@ final as (
         {{ openchronic.rule_flag('T_MCOaaB', 'without_patient_key') }},
         {{ openchronic.rule_flag('T_MCOaaB', 'bad_chaining_return') }},
         {{ openchronic.rule_flag('T_MCOaaB', 'other_year') }},
-        {{ openchronic.rule_flag('T_MCOaaB', 'unpriced_stay') }}
+        {{ openchronic.rule_flag('T_MCOaaB', 'unpriced_stay') }},
+        {{ openchronic.rule_flag('T_MCOaaB', 'not_valued') }}
     from named
 )
 

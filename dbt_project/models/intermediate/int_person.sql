@@ -11,11 +11,23 @@
     meta={'kind': 'history', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
-with known as (
+with named as (
     select
-        {{ openchronic.person_id() }} as person_id,
+        *,
+        {{ openchronic.person_id() }} as named_id
+    from {{ ref('int_beneficiary') }}
+    where
+        (psa is not null or person_pseudonym is not null or own_nir_pseudonym is not null)
+        and not {{ openchronic.is_fictitious_nir('nir_type') }}
+),
+
+known as (
+    select
+        case when alias.person_alias is null then named.named_id else alias.person_id end
+            as person_id,
         psa,
         birth_rank,
+        archive_order,
         update_date,
         last_processing_date,
         insert_date,
@@ -28,10 +40,10 @@ with known as (
         lpad(trim(residence_department_snds), 3, '0') as snds_department,
         lpad(trim(residence_commune_snds), 3, '0') as snds_commune,
         nullif(trim(affiliation_body), '') as affiliation_body
-    from {{ ref('stg_referential__ben') }}
-    where
-        (psa is not null or person_pseudonym is not null or own_nir_pseudonym is not null)
-        and not {{ openchronic.is_fictitious_nir('nir_type') }}
+    from named
+    left join {{ ref('int_person_alias') }} as alias on named.named_id = alias.person_alias
+    -- An identifier that was split names nobody.
+    where alias.person_alias is null or alias.person_id is not null
 ),
 
 decoded as (
@@ -39,6 +51,7 @@ decoded as (
         person_id,
         psa,
         birth_rank,
+        archive_order,
         update_date,
         last_processing_date,
         insert_date,

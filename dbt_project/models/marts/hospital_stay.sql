@@ -58,6 +58,8 @@ final as (
         stay.age_years,
         stay.sex,
         stay.residence_department_pmsi,
+        stay.valuation_code,
+        cast(stay.total_amount as decimal(18, 2)) as total_amount,
         stay.is_chained,
         stay.is_finess_duplicate,
         stay.is_error_ghm,
@@ -68,6 +70,7 @@ final as (
         stay.has_bad_return,
         stay.is_other_year,
         stay.is_unpriced,
+        stay.is_not_valued,
         {{ openchronic.is_used('T_MCOaaB', 'stays') }},
         {{ openchronic.is_used('T_MCOaaB', 'persons') }},
         {{ openchronic.is_used('T_MCOaaB', 'spending') }}

@@ -1,0 +1,16 @@
+{#
+    Exemptions of the referential of rights.
+    Names only: values, sentinels included, are as delivered. Grain: one row of IR_ETM_R.
+#}
+select
+    ben_nir_psa as psa,
+    ben_rng_gem as birth_rank,
+    ben_idt_ano as person_pseudonym,
+    ben_nir_ano as own_nir_pseudonym,
+    ben_exo_mtf as exemption_code,
+    ben_exo_dtd as start_date,
+    ben_exo_dtf as end_date,
+    _key_status as key_status,
+    _source_file as source_file,
+    _source_line as source_line
+from {{ source('snds', 'ir_etm_r') }}
