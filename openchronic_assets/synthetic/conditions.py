@@ -34,6 +34,7 @@ FIRST_INSERTION = day(2005, 7, 1)
 # ALD 12 takes nobody new since the decree of June 2011.
 ALD_12, ALD_12_CLOSED_IN, ALD_12_CLOSED = 12, 2011, day(2011, 6, 27)
 COUNT = len(figures.ALD_NUMBERS)
+BACK_DATED_SHARE, REFUSED_SHARE = 0.08, 0.06
 WORSENING = 0.06  # yearly chance that an ALD grows severer
 
 
@@ -68,6 +69,18 @@ class Row:
     inserted: int
 
 
+@dataclass(frozen=True)
+class Request:
+    """A request for an exemption and what became of it; only granted ones have rows."""
+
+    person: int
+    number: int
+    code: str
+    requested: int
+    decided: int
+    granted: bool
+
+
 @dataclass
 class Conditions:
     """Episodes and rows of a block, and what care needs to know of them, by person.
@@ -81,6 +94,7 @@ class Conditions:
 
     episodes: list[Episode] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     planted: dict[str, list[int]] = field(default_factory=dict)
     starts: Ints = field(default_factory=lambda: np.full((BLOCK, 4), NEVER))
     ends: Ints = field(default_factory=lambda: np.full((BLOCK, 4), NEVER))
@@ -335,6 +349,7 @@ def write(rng: np.random.Generator, people: People, found: Conditions, last: int
         known_until = min(last, int(people.death[each.person]) + 60)
         _rows_of(each, draws.tolist(), found, alone[each.person] == 1, last, known_until)
     _other_exemptions(rng, people, found, last)
+    _refusals(rng, people, found)
 
 
 def _rows_of(
@@ -350,7 +365,14 @@ def _rows_of(
     if not delivered:
         found.note("imb_number_0", each.person)
     closing = "2099" if u[2] < 0.35 else "1600" if u[2] < 0.95 else "null"
-    inserted = min(max(each.start + 5 + int(u[3] * 55), FIRST_INSERTION), known_until - 30)
+    # The protocol is written after the first day that it covers: by weeks, sometimes by months.
+    written = 5 + int(u[3] * 55)
+    if u[3] < BACK_DATED_SHARE:
+        written = 90 + int(u[3] / BACK_DATED_SHARE * 270)
+        found.note("imb_back_dated", each.person)
+    inserted = min(max(each.start + written, FIRST_INSERTION), known_until - 30)
+    requested = max(each.start, inserted - 10 - int(u[6] * 30))
+    found.requests.append(Request(each.person, each.number, each.code, requested, inserted, True))
     first, final = each.start, each.end
     # Without an end of its own, an ALD has an administrative one after the delivery, or none.
     if final == NEVER and u[4] < 0.8:
@@ -392,6 +414,26 @@ def _rows_of(
         row(first, final, inserted)
     if final == NEVER:
         found.note(f"imb_open_{closing}", each.person)
+
+
+def _refusals(rng: np.random.Generator, people: People, found: Conditions) -> None:
+    """Add requests that were refused: no row tells them, the person goes on without exemption."""
+    granted = [each for each in found.requests if each.requested > people.birth[each.person]]
+    count = rng.binomial(len(granted), REFUSED_SHARE)
+    ill = {(each.person, each.number) for each in found.episodes}
+    adults = np.flatnonzero(people.cohort.age >= 20)
+    for model, luck in zip(
+        rng.integers(0, max(len(granted), 1), count).tolist(), rng.random(count), strict=True
+    ):
+        like = granted[model]
+        person = int(adults[int(luck * len(adults))]) if len(adults) else NO_SLOT
+        decided = like.requested + 15 + int(luck * 30)
+        alive = person != NO_SLOT and people.birth[person] < like.requested
+        if alive and decided < people.death[person] and (person, like.number) not in ill:
+            found.requests.append(
+                Request(person, like.number, like.code, like.requested, decided, False)
+            )
+            found.note("imb_refused", person)
 
 
 def _other_exemptions(

@@ -18,6 +18,7 @@ from openchronic_assets.synthetic import (
     cohort,
     conditions,
     figures,
+    pathologies,
     population,
     prevalence,
 )
@@ -352,3 +353,63 @@ def test_a_million_people_are_those_of_the_published_counts() -> None:
     assert judged.sum() == 31 and (np.abs(seen / due - 1) <= appraisal.TOTAL_BAR).all()
     assert 0.009 <= tally.deaths / tally.persons <= 0.010
     assert 0.17 <= tally.any_ald / tally.alive.sum() <= 0.21
+
+
+def test_pathologies_are_as_frequent_as_published_and_begin_with_their_ald(
+    drawn: list[tuple[population.People, conditions.Conditions]],
+) -> None:
+    known = {each.name: each for each in pathologies.pathologies()}
+    last = day(YEARS[1] + 1) - 1
+    with_it: dict[str, int] = dict.fromkeys(known, 0)
+    alive = 0
+    for people, ald in drawn[:20]:
+        alive += int(((people.death > last) & (people.birth <= last)).sum())
+        first: dict[tuple[int, int], int] = {}
+        for episode in ald.episodes:
+            key = (episode.person, episode.number)
+            first[key] = min(first.get(key, NEVER), episode.start)
+        seen = set()
+        for onset in pathologies.draw(people, ald, 3, 100_000, YEARS):
+            assert (onset.person, onset.name) not in seen
+            seen.add((onset.person, onset.name))
+            assert people.birth[onset.person] <= onset.start <= last
+            starts = [first.get((onset.person, n), NEVER) for n in known[onset.name].alds]
+            assert onset.ald == (min(starts, default=NEVER) < NEVER)
+            if onset.ald:
+                assert onset.start == min(starts)
+            with_it[onset.name] += int(people.death[onset.person] > last)
+    share = {name: count / alive for name, count in with_it.items()}
+    # Indicators 3.3: diabetes 4.2 of 68.7 million people, chronic respiratory disease 3.6.
+    assert 0.050 < share["FDiabet_ind"] < 0.068
+    assert 0.045 < share["ABPCOIr_ind"] < 0.060
+    assert 0.10 < share["FAntiHTA_med"] < 0.15
+    assert 0 < share["RIRCT_ind"] < 0.012
+
+
+def test_requests_are_granted_refused_and_sometimes_back_dated(
+    drawn: list[tuple[population.People, conditions.Conditions]],
+) -> None:
+    people, ald = drawn[0]
+    written = conditions.Conditions(
+        episodes=[conditions.Episode(**vars(each)) for each in ald.episodes]
+    )
+    conditions.write(np.random.default_rng(1), people, written, day(2021, 12, 1))
+    granted = [each for each in written.requests if each.granted]
+    refused = [each for each in written.requests if not each.granted]
+    assert len(granted) == len(written.episodes) and refused
+    assert 0.01 < len(refused) / len(granted) < 0.12
+    ill = {(each.person, each.number) for each in written.episodes}
+    for each in refused:
+        assert (each.person, each.number) not in ill
+        assert people.birth[each.person] < each.requested < each.decided < people.death[each.person]
+    assert len(written.planted["imb_back_dated"]) > 3
+    first: dict[tuple[int, str | None], int] = {}
+    for row in written.rows:
+        key = (row.person, row.code)
+        first[key] = min(first.get(key, NEVER), row.inserted)
+    late = [
+        first[(each.person, each.code)] - each.start
+        for each in written.episodes
+        if (each.person, each.code) in first and each.start >= day(2018)
+    ]
+    assert sum(wait > 89 for wait in late) >= 1 and sum(wait < 61 for wait in late) > 20
