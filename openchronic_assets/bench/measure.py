@@ -35,13 +35,14 @@ class Usage:
     result: dict[str, Any]
 
 
-def measure(step: str, **arguments: Any) -> Usage:
-    """Run a step of ``steps`` by its name.
+def measure(step: str, *, module: str = "steps", **arguments: Any) -> Usage:
+    """Run a step by its name, from ``steps`` or another module of this room that runs as it does.
 
     Raises:
         OpenChronicError: the step failed.
     """
-    command = [sys.executable, "-m", "openchronic_assets.bench.steps", step, json.dumps(arguments)]
+    command = [sys.executable, "-m", f"openchronic_assets.bench.{module}", step]
+    command.append(json.dumps(arguments))
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, start_new_session=True)
