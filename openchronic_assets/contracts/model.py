@@ -62,6 +62,7 @@ DATETIME_FORMATS = (
     "%d%b%Y:%H:%M:%S",
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%SZ",
     "%d/%m/%Y %H:%M:%S",
     "%d%b%Y",
     "%d/%m/%Y",

@@ -61,15 +61,17 @@ def split_header(line: str, table: Table) -> tuple[str, list[str]]:
         # A separator at the very end of the header is no column (Open DAMIR writes one).
         if cells and not cells[-1]:
             cells.pop()
-        return [_unalias(cell, known) for cell in cells]
+        # Some extractions keep the key beside its other name: the key itself is then the key.
+        free = known - set(cells)
+        return [_unalias(cell, free) for cell in cells]
 
     candidates = [(separator, names(separator)) for separator in SEPARATORS]
     return max(candidates, key=lambda each: sum(name in known for name in each[1]))
 
 
-def _unalias(name: str, known: set[str]) -> str:
+def _unalias(name: str, free: set[str]) -> str:
     for candidate in DIRECT_ALIASES.get(name, ()):
-        if candidate in known:
+        if candidate in free:
             return candidate
     return name
 

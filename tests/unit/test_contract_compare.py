@@ -169,8 +169,8 @@ def test_the_official_schema_is_the_one_that_was_reviewed(conformance_data: Path
 
 
 def test_contracts_take_every_value_that_the_schema_allows_but_for_known_slips() -> None:
-    # Codes and weights that the schema gives as numbers without a length: they are whole.
-    slips = {"TIP_PRS_IDE", "ETE_GHS_NUM", "NEO_NAI_POI"}
+    # A weight that the schema gives as a number without a length: it is in whole grams.
+    slips = {"NEO_NAI_POI"}
     for table, columns in official.reviewed().items():
         for name, each in columns.items():
             if name not in slips:
@@ -371,6 +371,20 @@ def test_a_file_of_a_later_year_is_held_against_the_newest_structure_known(tmp_p
     found = check_file(path, None, None)
     assert found["fits"] and found["structure_of"] == official.newest_year()
     assert found["outside_the_contract"] == ["NEW_COL"]
+
+
+def test_extraction_names_are_the_keys_that_they_stand_for(tmp_path: Path) -> None:
+    names = list(load("T_SSRaaC").for_year(2019).names())
+    renamed = ["NUM_ENQ" if name == "NIR_ANO_17" else name.lower() for name in names]
+    path = tmp_path / "t_ssr19c.csv"
+    path.write_text(",".join(renamed) + "\n")
+    assert check_file(path, None, None)["differences"] == []
+    # Both names beside each other: the key is the key, the other one is outside the contract.
+    path.write_text(",".join([*names, "NUM_ENQ"]) + "\n")
+    both = check_file(path, None, None)
+    assert both["fits"] and both["outside_the_contract"] == ["NUM_ENQ"]
+    path.write_text(",".join([*renamed, "NUM_ENQ"]) + "\n")
+    assert check_file(path, None, None)["reason"] == "column_twice"
 
 
 def test_a_file_of_every_table_fits_its_own_structure(tmp_path: Path) -> None:
