@@ -131,8 +131,8 @@ def prepare(
     """
     roles = _check_roles(quasi, sensitive, person, drop)
     read = read_table(data)
-    for role, columns in roles.items():
-        read.require(columns, role)
+    for role, named in roles.items():
+        read.require(named, role)
     read.require(keep, "columns to keep")
     trees = [_hierarchy(name, hierarchies) for name in quasi]
     distances = {name: Distance(distance, _optional(name, hierarchies)) for name in sensitive}
@@ -140,7 +140,7 @@ def prepare(
     if person is not None:
         _check_persons(read, person)
     warnings = _undeclared(read, [*quasi, *sensitive], roles, keep)
-    columns = []
+    columns: list[NDArray[Any]] = []
     for name, tree in zip(quasi, trees, strict=True):
         codes, texts = encode(read.table[name], name)
         leaf = tree.encode(texts, np.bincount(codes, minlength=len(texts)).tolist())

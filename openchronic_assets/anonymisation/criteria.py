@@ -272,8 +272,8 @@ def _entropy_below(counts: list[int], threshold: Fraction) -> bool:
     reduced = [count // common for count in counts]
     n = sum(reduced)
     left = n**n * threshold.denominator**n
-    right = math.prod(count**count for count in reduced) * threshold.numerator**n
-    return left < right
+    right: int = math.prod(count**count for count in reduced) * threshold.numerator**n
+    return bool(left < right)
 
 
 def distances(classes: Classes) -> tuple[NDArray[np.int64], int]:

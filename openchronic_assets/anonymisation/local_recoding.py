@@ -23,7 +23,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -176,7 +176,7 @@ class _Nodes:
         self.sums = self.levels.sum(axis=1)
         self.tried = np.zeros(len(self.levels), dtype=bool)
 
-    def next(self, columns: list[NDArray[np.int64]], counts: NDArray[np.int64]) -> Node | None:
+    def next(self, columns: list[NDArray[Any]], counts: NDArray[np.int64]) -> Node | None:
         """Return the next node for the records left (leaf codes and counts), None at the end."""
         if self.tried.all():
             return None

@@ -13,7 +13,7 @@ from openchronic_assets.errors import UsageError
 
 # Each name with the function that measures it, imported when it is called.
 BENCHES = {
-    "anonymisation": "openchronic_assets.anonymisation.bench:bench_full_domain",
+    "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
     "demo": "openchronic_assets.bench.demo:bench_demo",
     "ingestion": "openchronic_assets.bench.ingestion:bench_ingestion",
 }

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import csv
 import itertools
 import math
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openchronic_assets.anonymisation import full_domain
-from openchronic_assets.anonymisation.bench import bench_full_domain
 from openchronic_assets.anonymisation.criteria import Criteria, criteria
 from openchronic_assets.anonymisation.cube import (
     Cube,
@@ -28,7 +25,13 @@ from openchronic_assets.anonymisation.cube import (
     make_cube,
 )
 from openchronic_assets.anonymisation.full_domain import search
-from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
+from openchronic_assets.anonymisation.hierarchies import (
+    Hierarchy,
+    HierarchyError,
+    read_hierarchy,
+)
+from openchronic_assets.anonymisation.local_recoding import loss_of, recode
+from openchronic_assets.bench import anonymise as bench
 from openchronic_assets.errors import UsageError
 
 LETTERS = Hierarchy(
@@ -173,34 +176,19 @@ def test_parquet_files_and_a_table_give_the_same_cube(tmp_path: Path) -> None:
     assert scanned.counts.tolist() == direct.counts.tolist() == [2, 1]
 
 
-def test_the_benchmark_finds_the_best_of_all_nodes() -> None:
-    result = bench_full_domain(20_000)
-    by_case = {case["case"]: case for case in result["cases"]}
-    assert by_case["full-domain loss / best of all nodes"]["value"] == pytest.approx(1.0, abs=1e-9)
-    assert by_case["local recoding loss / full-domain loss"]["holds"]
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory: pytest.TempPathFactory) -> tuple[Cube, dict[str, Hierarchy]]:
+    """The base cube of the 100,000 people of the benchmark."""
+    folder = tmp_path_factory.mktemp("benchmark") / "people"
+    path = bench.write(folder, bench.population(bench.SIZES[:2]), bench.hierarchies())
+    trees = {name: read_hierarchy(folder / "h" / f"{name}.csv") for name in bench.QUASI}
+    return cube_from_parquet([path], list(trees.values())), trees
 
 
-@pytest.mark.conformance
-def test_the_published_optima_of_the_benchmark_population_are_found(tmp_path: Path) -> None:
-    data = os.environ.get("OPENCHRONIC_CONFORMANCE_DATA")
-    script = Path(data).parent / "bench" / "patient_table.py" if data else None
-    if script is None or not script.is_file():
-        pytest.skip("set OPENCHRONIC_CONFORMANCE_DATA to a folder whose sibling is bench/")
-    # The generator draws its tables from one stream: the published one comes second.
-    subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "10000", "100000"], check=True, timeout=120
-    )
-    hierarchies = []
-    for name in ("birth_year", "sex", "dep", "ald", "death_month"):
-        with (tmp_path / f"h_{name}.csv").open(encoding="utf-8") as file:
-            lines = list(csv.reader(file, delimiter=";"))
-        # The benchmark names some values alike on two levels: the level goes into the name.
-        rows = tuple(
-            tuple(v if level == 0 or v == "*" else f"{level}:{v}" for level, v in enumerate(line))
-            for line in lines
-        )
-        hierarchies.append(Hierarchy(name, tuple(map(str, range(len(rows[0])))), rows))
-    cube = cube_from_parquet([tmp_path / "pat_100000.parquet"], hierarchies)
+def test_the_published_optima_of_the_benchmark_population_are_found(
+    benchmark: tuple[Cube, dict[str, Hierarchy]],
+) -> None:
+    cube, _ = benchmark
     assert len(cube.counts) == 65_627
     for k, node, loss, suppressed, classes in (
         (5, (2, 0, 1, 1, 2), 0.09995499, 3382, 1738),
@@ -208,10 +196,47 @@ def test_the_published_optima_of_the_benchmark_population_are_found(tmp_path: Pa
         (50, (2, 0, 2, 1, 2), 0.22093082, 2494, 158),
     ):
         found = search(cube, k, 0.05)
-        assert found is not None
+        assert found is not None and found.optimal
         assert found.loss == pytest.approx(loss, abs=1e-8)
         assert (found.node, found.suppressed, found.classes) == (node, suppressed, classes)
         assert found.min_class >= k
+
+
+def test_local_recoding_of_the_benchmark_loses_far_less_and_suppresses_nobody(
+    benchmark: tuple[Cube, dict[str, Hierarchy]],
+) -> None:
+    cube, _ = benchmark
+    found = recode(cube, 10, keep_all=True)
+    assert found.suppressed == 0 and int(found.counts.min()) >= 10
+    assert loss_of(found) < 0.0706  # Mondrian along the same hierarchies
+
+
+@pytest.mark.conformance
+def test_the_benchmark_population_is_the_published_one(
+    conformance_data: Path, tmp_path: Path
+) -> None:
+    script = conformance_data.parent / "bench" / "patient_table.py"
+    if not script.is_file():
+        pytest.skip("the script of the published population is not beside the conformance data")
+    command = [sys.executable, str(script), str(tmp_path), "500", "700"]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    theirs = pq.read_table(tmp_path / "pat_700.parquet")
+    ours = pq.read_table(
+        bench.write(tmp_path / "ours", bench.population([500, 700]), bench.hierarchies())
+    )
+    assert theirs.to_pydict() == ours.to_pydict()
+    for name in bench.QUASI:
+        published = (tmp_path / f"h_{name}.csv").read_text()
+        assert published == (tmp_path / "ours" / "h" / f"{name}.csv").read_text()
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_and_tells_its_cases() -> None:
+    found = bench.bench_anonymise(sizes=(10_000,), repeats=1)
+    by_case = {case["case"]: case for case in found["cases"]}
+    assert by_case["local, records suppressed"]["value"] == 0
+    assert by_case["local loss / full-domain loss"]["holds"]
+    assert by_case["9 attributes, 12,960 nodes"]["value"] > 0
 
 
 SENSITIVE = ("x", "y", "z", None)

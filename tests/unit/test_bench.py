@@ -26,7 +26,7 @@ def formed(found: dict[str, Any], name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_benchmarks() -> None:
-    with pytest.raises(UsageError, match="'speed'.*anonymisation, demo, ingestion"):
+    with pytest.raises(UsageError, match="'speed'.*anonymise, demo, ingestion"):
         run_bench("speed")
 
 
