@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from openchronic_assets import progress
-from openchronic_assets.console import HomeOption, JsonOption, drawn, err, plain, print_json, show
+from openchronic_assets.console import (
+    HomeOption,
+    JsonOption,
+    drawn,
+    err,
+    out,
+    plain,
+    print_json,
+    show,
+)
 from openchronic_assets.settings import home as find_home
 
 app = typer.Typer()
@@ -53,10 +62,34 @@ def ingest(
             err.print(f"{len(result.out_of_scope)} files not in scope:", highlight=False)
             for name in result.out_of_scope:
                 err.print(f"  {plain(name)}", highlight=False)
+        if result.report:
+            err.print(f"report: {plain(result.report)}", highlight=False, soft_wrap=True)
     for message in result.messages:
         err.print(plain(message), highlight=False, soft_wrap=True)
     if result.refused_files:
         raise typer.Exit(3)
+
+
+@app.command()
+def report(
+    delivery: Annotated[
+        str | None, typer.Argument(help="Name or identity of a delivery; else all.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the run report of a delivery: what came, what was refused, what changed.
+
+    Each ingestion writes one. Written again after a run, it tells what each quality rule removed.
+    """
+    from openchronic_assets.reports.page import write_all
+
+    written = [str(path) for path in write_all(find_home(home), delivery)]
+    if as_json:
+        print_json({"reports": written})
+        return
+    for path in written:
+        out.print(plain(path), highlight=False, soft_wrap=True)
 
 
 def _warn_columns(report: Any) -> None:

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import deliveries, epochs, identity, landing, lines, spark
@@ -54,6 +56,7 @@ class Ingestion:
     superseded: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    report: str | None = None
 
     @property
     def refused_files(self) -> list[FileReport]:
@@ -102,6 +105,7 @@ class Ingestion:
             "superseded": self.superseded,
             "overlapping": self.overlapping,
             "messages": self.messages,
+            "report": self.report,
         }
 
 
@@ -140,8 +144,27 @@ def ingest(
         finally:
             deliveries.sweep(home)
         if result.delivery and (home.deliveries / f"{result.delivery}.json").is_file():
+            _write_report(home, result)
             landing.remember(home, delivery.folder, stamp, result.delivery)
     return result
+
+
+def _write_report(home: Home, result: Ingestion) -> None:
+    """Write the delivery's page; it is in the lake whatever becomes of its page."""
+    # Late: the page needs a template engine and the profile of every table.
+    from openchronic_assets.reports import page
+
+    path = home.reports / f"{result.delivery}.html"
+    if result.state == "ingested" or not path.is_file():
+        try:
+            page.write(home, str(result.delivery), rules=False)
+        except (OpenChronicError, duckdb.Error, OSError) as error:
+            # The engine's text may hold a value: its class is enough.
+            result.messages.append(
+                f"{result.name} is in the lake, its run report could not be written "
+                f"({type(error).__name__}): run openchronic report {result.delivery}"
+            )
+    result.report = str(path) if path.is_file() else None
 
 
 def _ingest(

@@ -1,0 +1,1 @@
+"""The run report: one page of HTML for each delivery."""
