@@ -24,6 +24,9 @@ def synth(
     layout: Annotated[str, typer.Option(help="portal or extraction.")] = "portal",
     dirt: Annotated[str, typer.Option(help="none, realistic or hostile.")] = "realistic",
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    tables: Annotated[
+        str, typer.Option(help="demo, core (all that are modelled) or all under contract.")
+    ] = "demo",
     universe_persons: Annotated[
         int | None,
         typer.Option(help="Size of the world of providers; else N rounded up to a power of ten."),
@@ -51,6 +54,7 @@ def synth(
             universe_persons=universe_persons,
             layout=layout,
             format=file_format,
+            tables=tables,
             processes=processes or os.cpu_count() or 1,
         )
     if as_json:

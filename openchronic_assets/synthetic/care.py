@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from openchronic_assets.synthetic import figures
+from openchronic_assets.synthetic import effects, figures
 from openchronic_assets.synthetic.conditions import Conditions
 from openchronic_assets.synthetic.hospital import Stays, profiles
 from openchronic_assets.synthetic.medicine import draw as draw_kinds
@@ -274,6 +274,10 @@ def _participation(
     )
 
 
+def _visit(builder: _Builder, who: Ints, when: Ints, practitioner: Ints, specialty: Ints) -> None:
+    builder.event("visits", person=who, day=when, practitioner=practitioner, specialty=specialty)
+
+
 def _gp_visits(c: _Context, builder: _Builder) -> None:
     rate = _by_age(c.age, (2, 16, 40, 60, 75), (4.6, 2.7, 2.8, 3.7, 5.4, 7.4))
     who, when = c.happen(rate * np.where(c.sick, 1.25, 0.95))
@@ -326,13 +330,15 @@ def _gp_visits(c: _Context, builder: _Builder) -> None:
             executor=executor[chosen],
             specialty=np.ones(some, np.int64),
         )
+    _visit(builder, who, when, executor, np.ones(count, np.int64))
     adult = (c.people.age(when, who) >= 18) & (u[3] > 0.25)
     _participation(builder, adult, who, when, claim, executor)
 
 
 def _specialists(c: _Context, builder: _Builder) -> None:
     rate = _by_age(c.age, (2, 16, 60), (0.9, 0.8, 1.1, 1.6))
-    who, when = c.happen(rate * np.where(c.sick, 1.7, 0.8))
+    referral = effects.of(c.world)[0][c.people.gp[c.person]]
+    who, when = c.happen(rate * np.where(c.sick, 1.7, 0.8) * referral)
     count = len(who)
     u = c.rng.random((5, count))
     related = u[0] < 0.6
@@ -344,7 +350,9 @@ def _specialists(c: _Context, builder: _Builder) -> None:
     specialty = np.where((active > 0) & related, own, general)
     specialty = np.where(np.isin(specialty, list(SPECIALTIES)), specialty, 9)
     exo = np.where((exo > 0) & (specialty != own), exo - (exo % 2 == 0), exo)
-    executor = c.world.near(c.rng, c.people.place[who], specialty, c.people.habit[who])
+    # A GP refers to colleagues of habit: his patients see the same ones.
+    habit = np.where(c.people.gp[who] > 0, c.people.gp[who] * 7919, c.people.habit[who])
+    executor = c.world.near(c.rng, c.people.place[who], specialty, habit)
     # One in fourteen sees a salaried doctor, whose number is not a person's.
     executor = np.where(u[2] < 0.07, 0, executor)
     claim = builder.claim(count)
@@ -386,6 +394,7 @@ def _specialists(c: _Context, builder: _Builder) -> None:
         executor=executor[coordinated],
         specialty=specialty[coordinated],
     )
+    _visit(builder, who, when, executor, specialty)
     adult = (c.people.age(when, who) >= 18) & (u[4] > 0.3)
     _participation(builder, adult, who, when, claim, executor)
 
@@ -523,7 +532,8 @@ def _biology(c: _Context, builder: _Builder) -> None:
     value = np.array([int(r["b_coefficient"]) for r in table])
     of = _by_ald([figures.numbers(r["alds"]) for r in table])
     rate = _by_age(c.age, (2, 16, 45, 65), (0.2, 0.2, 0.6, 0.9, 1.4))
-    who, when = c.happen(rate * np.where(c.sick, 1.8, 0.8))
+    biology = effects.of(c.world)[1][c.people.gp[c.person]]
+    who, when = c.happen(rate * np.where(c.sick, 1.8, 0.8) * biology)
     count = len(who)
     u = c.rng.random((3, count))
     active, exo = c.exemption(who, when, u[0] < 0.6)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from openchronic_assets.synthetic import figures
 from openchronic_assets.synthetic.conditions import Conditions
-from openchronic_assets.synthetic.hospital import Stays, profiles
+from openchronic_assets.synthetic.hospital import Stays
 from openchronic_assets.synthetic.population import BLOCK, People
 from openchronic_assets.synthetic.text import NEVER, day, year_of
 from openchronic_assets.synthetic.universe import Universe
@@ -89,7 +89,7 @@ def _rehabilitation(rng: np.random.Generator, people: People, stays: Stays) -> F
     stays.destination[chosen] = "2"
     who, start = stays.person[chosen], stays.end[chosen]
     end = np.minimum(start + length[chosen], free[chosen])
-    codes = np.array([k.dp for k in profiles()], "U6")[stays.profile[chosen]]
+    codes = stays.code[chosen]
     died = end == people.death[who]
     ones = np.ones(len(chosen), bool)
     return FieldStays("SSR", who, start, end, stays.hospital[chosen], codes, ones, died)

@@ -8,9 +8,10 @@ bytes on any number of cores.
 from __future__ import annotations
 
 import multiprocessing
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -22,7 +23,7 @@ import pyarrow as pa
 
 from openchronic_assets import __version__
 from openchronic_assets.contracts import load
-from openchronic_assets.errors import UsageError
+from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.synthetic import (
     care,
     claims,
@@ -33,6 +34,7 @@ from openchronic_assets.synthetic import (
     fields,
     figures,
     hospital,
+    open_data,
     planted,
     population,
     referentials,
@@ -107,6 +109,7 @@ class Drawn:
     truth: dict[str, pa.Table]
     totals: Totals
     cells: pa.Table | None
+    living: open_data.Living
 
 
 @cache
@@ -181,7 +184,10 @@ def draw_block(asked: Request, block: int) -> Drawn:
     cells = None
     if set(damir.TABLES) & set(extra.chosen(asked.tables)):
         cells = damir.cells(made.claims, made.people, world)
-    return Drawn(asked.keep(block), pieces, rows, totals, cells)
+    alive: open_data.Living = Counter()
+    if set(open_data.POPULATIONS) & set(extra.chosen(asked.tables)):
+        alive = open_data.living(made, asked, world)
+    return Drawn(asked.keep(block), pieces, rows, totals, cells, alive)
 
 
 def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
@@ -200,6 +206,11 @@ def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise OpenChronicError(
+            "a process that draws persons ended early, killed for its memory perhaps; nothing is"
+            " left. Ask for fewer --processes"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -271,9 +282,11 @@ def generate(
         try:
             _open(delivery, asked)
             done, cells = 0, None
+            alive: open_data.Living = Counter()
             for drawn in _drawn(asked, processes):
                 known.add(drawn.truth, drawn.totals)
                 known.add_dirt(delivery, drawn.pieces)
+                alive.update(drawn.living)
                 if drawn.cells is not None:
                     cells = drawn.cells if cells is None else damir.join([cells, drawn.cells])
                 done += drawn.persons
@@ -281,6 +294,7 @@ def generate(
                     progress(done, persons)
             if cells is not None:
                 known.add_dirt(delivery, _damir(delivery, asked, cells))
+            known.add_dirt(delivery, _populations(asked, alive))
             checksums = delivery.checksums()
             totals = known.finish(delivery, generator)
         finally:
@@ -344,6 +358,14 @@ def _open(delivery: Delivery, asked: Request) -> None:
             for year in range(first, after):
                 if referentials.in_year(table, year):
                     delivery.begin(table, year)
+
+
+def _populations(asked: Request, alive: open_data.Living) -> Iterator[Piece]:
+    """Write the populations once every block has been counted."""
+    for number, table in enumerate(open_data.POPULATIONS):
+        if table in extra.chosen(asked.tables):
+            frame = open_data.population(table, alive)
+            yield piece(frame, None, asked.form, (asked.seed, number, 0x9E))
 
 
 def _damir(delivery: Delivery, asked: Request, cells: pa.Table) -> Iterator[Piece]:

@@ -15,8 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from openchronic_assets.synthetic import figures
+from openchronic_assets.synthetic import calibration, effects, figures
 from openchronic_assets.synthetic.conditions import Conditions
+from openchronic_assets.synthetic.medicine import draw as medicine_draw
+from openchronic_assets.synthetic.medicine import give
 from openchronic_assets.synthetic.population import BLOCK, People
 from openchronic_assets.synthetic.text import (
     NEVER,
@@ -31,10 +33,12 @@ from openchronic_assets.synthetic.universe import Universe, pmsi_department
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 # Values of NIR_ANO_17 when the chaining failed, as the documentation prints them.
 SENTINELS = ("x" * 17, "X" * 16 + "D", "X" * 16 + "S")
 UNCHAINED_SHARE = 0.005
+ERROR_SHARE = 0.002
 RETURN_CODES = (
     "NIR_RET", "NAI_RET", "SEX_RET", "SEJ_RET", "FHO_RET", "PMS_RET", "DAT_RET",
     "COH_NAI_RET", "COH_SEX_RET",
@@ -89,7 +93,11 @@ def profiles() -> tuple[Profile, ...]:
 
 @dataclass
 class Stays:
-    """Arrays over the stays of a block, in the order of (person, entry)."""
+    """Arrays over the stays of a block, in the order of (person, entry).
+
+    ``code`` is the main diagnosis; ``risk`` the true chance, seen on the day of exit, that the
+    person is admitted again within 30 days.
+    """
 
     person: Ints
     profile: Ints
@@ -101,6 +109,9 @@ class Stays:
     leave: npt.NDArray[np.str_]
     sessions: Ints
     destination: npt.NDArray[np.str_]
+    code: npt.NDArray[np.str_]
+    urgent: Bools
+    risk: Floats
 
     def __len__(self) -> int:
         return len(self.person)
@@ -110,28 +121,94 @@ class Stays:
         return Stays(*(getattr(self, name)[kept] for name in self.__dataclass_fields__))
 
 
-def _draw_profiles(
+@dataclass(frozen=True)
+class _Diagnoses:
+    """The main diagnoses of full stays: code, share, the profile and the group of each."""
+
+    codes: npt.NDArray[np.str_]
+    share: Floats
+    profile: Ints
+    group: Ints
+    groups: tuple[tuple[int, int, int, tuple[int, ...]], ...]
+
+
+# Sessions and newborns have stays of their own.
+_ELSEWHERE = ("Z491", "Z511", "Z38")
+_BY_CHAPTER = {
+    "A": "gastroenteritis", "B": "gastroenteritis", "C": "colon_cancer", "D": "day_case",
+    "E": "diabetes", "F": "psychosis", "G": "epilepsy", "H": "cataract", "I": "heart_failure",
+    "J": "pneumonia", "K": "gastroenteritis", "L": "urinary", "M": "arthritis", "N": "urinary",
+    "O": "delivery", "P": "gastroenteritis", "Q": "day_case", "R": "syncope", "S": "head_injury",
+    "T": "head_injury", "Z": "day_case",
+}  # fmt: skip
+# Who can have a code: prefixes, sex (0 any), ages. Checked again once codes are given.
+_HARD = (
+    ("O", 2, 15, 50), ("P", 0, 0, 0), ("Z35", 2, 15, 50), ("Z32", 2, 15, 50), ("N40", 1, 45, 120),
+    ("C61", 1, 45, 120), ("N4", 1, 0, 120), ("C5", 2, 30, 120), ("N8", 2, 15, 120),
+    ("N9", 2, 15, 120), ("D25", 2, 25, 60), ("D06", 2, 20, 70),
+)  # fmt: skip
+_SOFT = (
+    ("H25", 0, 55, 120), ("H26", 0, 50, 120), ("C", 0, 40, 120), ("I", 0, 45, 120),
+    ("M1", 0, 45, 120), ("F0", 0, 65, 120), ("G30", 0, 65, 120), ("S72", 0, 65, 120),
+    ("J35", 0, 1, 12), ("Q", 0, 0, 15), ("H65", 0, 0, 10), ("R", 0, 15, 120),
+)  # fmt: skip
+
+
+@cache
+def _diagnoses() -> _Diagnoses:
+    """Return the published main diagnoses, and who should have each."""
+    known = calibration.hospital_codes()
+    kept = [i for i, code in enumerate(known.codes) if not code.startswith(_ELSEWHERE)]
+    codes = [known.codes[i] for i in kept]
+    ald_of: dict[str, set[int]] = {}
+    for row in figures.rows("ald_codes.csv"):
+        ald_of.setdefault(row["cim10"][:3], set()).add(int(row["ald_num"]))
+    names = [k.name for k in profiles()]
+    exact = {k.dp: i for i, k in reversed(list(enumerate(profiles())))}
+    short = {k.dp[:3]: i for i, k in reversed(list(enumerate(profiles())))}
+    profile, rules = [], []
+    for code in codes:
+        other = names.index(_BY_CHAPTER.get(code[0], "syncope"))
+        profile.append(exact.get(code, short.get(code[:3], other)))
+        limits = next((r[1:] for r in (*_HARD, *_SOFT) if code.startswith(r[0])), (0, 0, 120))
+        rules.append((*limits, tuple(sorted(ald_of.get(code[:3], ())))))
+    groups = sorted(set(rules))
+    share = known.share[kept]
+    return _Diagnoses(
+        np.array(codes, "U6"),
+        share / share.sum(),
+        np.array(profile, np.int64),
+        np.array([groups.index(rule) for rule in rules], np.int64),
+        tuple(groups),
+    )
+
+
+def _give_diagnoses(
     rng: np.random.Generator, people: People, found: Conditions, who: Ints, when: Ints
 ) -> Ints:
-    """Return the kind of stay of each admission: the person's ALD first, else anyone's."""
-    kinds = profiles()
-    active = found.active(who, when)
+    """Return a diagnosis for each admission: those of France, to whom they suit first."""
+    known = _diagnoses()
     age, sex = people.age(when, who), people.sex[who]
-    related, luck = rng.random(len(who)) < 0.55, rng.random(len(who))
-    ald = np.array([k.ald for k in kinds])
-    youngest = np.array([k.age_from for k in kinds])[None, :]
-    oldest = np.array([k.age_to for k in kinds])[None, :]
-    of_sex = np.array([k.sex for k in kinds])[None, :]
-    fits = (youngest <= age[:, None]) & (age[:, None] <= oldest)
-    fits &= (of_sex == 0) | (of_sex == sex[:, None])
-    own = fits & (ald[None, :] == active[:, None]) & (active[:, None] > 0)
-    use_own = related & own.any(axis=1)
-    offered = np.where(use_own[:, None], own, fits & (ald[None, :] == 0))
-    weight = offered * np.array([k.weight for k in kinds])[None, :]
-    total = np.cumsum(weight, axis=1)
-    found_at = (total < (luck * total[:, -1] * 0.999999)[:, None]).sum(axis=1)
-    kind: Ints = np.minimum(found_at, len(kinds) - 1).astype(np.int64)
-    return kind
+    active = found.active(who, when)
+    fits = []
+    for of_sex, youngest, oldest, alds in known.groups:
+        able = (age >= youngest) & (age <= oldest)
+        if of_sex:
+            able &= sex == of_sex
+        fits.append(able & np.isin(active, alds) if alds else able)
+    given = give(rng, medicine_draw(rng, known.share, len(who)), known.group, fits)
+    # Nobody gives birth who cannot: such a code is drawn again among those that anyone may have.
+    impossible = np.zeros(len(who), bool)
+    for prefix, of_sex, youngest, oldest in _HARD:
+        mine = np.char.startswith(known.codes[given], prefix) if len(who) else impossible
+        wrong = (age < youngest) | (age > oldest)
+        if of_sex:
+            wrong |= sex != of_sex
+        impossible |= mine & wrong
+    free = np.array([not g[0] and g[2] == 120 for g in known.groups])[known.group]
+    again = medicine_draw(rng, np.where(free, known.share, 0), int(impossible.sum()))
+    given[impossible] = again
+    return given
 
 
 def draw(
@@ -148,83 +225,119 @@ def draw(
     age = people.age(day(years[0]) + 180)
     edges = np.array([0, 1, 15, 25, 45, 65, 75, 85])
     level = np.array([0.5, 0.24, 0.08, 0.15, 0.19, 0.25, 0.36, 0.50, 0.56])
-    rate = level[np.searchsorted(edges, np.maximum(age, 0), side="right")] * people.frail
+    rate = 0.97 * level[np.searchsorted(edges, np.maximum(age, 0), side="right")] * people.frail
     sick = (found.starts[:, 0] < end) & (found.ends[:, 0] > start)
     rate = rate * np.where(sick, 1.75, 0.75)
     rate[people.silent] = 0
+    known = _diagnoses()
     who = np.repeat(np.arange(BLOCK), rng.poisson(rate * span))
     when = start + (rng.random(len(who)) * (end - start)).astype(np.int64)
-    profile = _draw_profiles(rng, people, found, who, when)
+    cause = _give_diagnoses(rng, people, found, who, when)
 
     def nights_of(profile: Ints) -> Ints:
         mean = np.array([k.nights for k in kinds])[profile]
         drawn: Ints = np.where(mean == 0, 0, rng.gamma(1.6, np.maximum(mean, 0.1) / 1.6))
         return np.minimum(drawn, 120).astype(np.int64)
 
-    finish = when + nights_of(profile)
-    # Readmissions: one stay in eleven is followed by another within a month.
-    again = np.flatnonzero(rng.random(len(who)) < 0.09)
+    def urgent_of(profile: Ints) -> Bools:
+        found: Bools = rng.random(len(profile)) < np.array([k.urgent for k in kinds])[profile]
+        return found
+
+    finish = when + nights_of(known.profile[cause])
+    urgent = urgent_of(known.profile[cause])
+    hospital = _hospital_of(rng, world, people, who, urgent)
+    # Readmissions within a month: likelier with age, illness, length, urgency, and the hospital.
+    chance = _readmission(people, found, world, who, finish, finish - when, urgent, hospital)
+    again = np.flatnonzero(rng.random(len(who)) < chance)
     again_start = finish[again] + rng.integers(1, 31, len(again))
-    again_profile = _draw_profiles(rng, people, found, who[again], again_start)
-    who = np.concatenate([who, who[again]])
-    when = np.concatenate([when, again_start])
-    profile = np.concatenate([profile, again_profile])
-    finish = np.concatenate([finish, again_start + nights_of(again_profile)])
+    again_cause = _give_diagnoses(rng, people, found, who[again], again_start)
+    same_cause = rng.random(len(again)) < 0.4
+    again_cause = np.where(same_cause, cause[again], again_cause)
     # Births in the period, the stay of the newborn.
-    birth_kind = next(i for i, k in enumerate(kinds) if k.ald == -1)
     newborn = np.flatnonzero((people.birth >= day(years[0])) & ~people.silent)
-    who = np.concatenate([who, newborn])
-    when = np.concatenate([when, people.birth[newborn]])
-    profile = np.concatenate([profile, np.full(len(newborn), birth_kind)])
-    finish = np.concatenate([finish, people.birth[newborn] + rng.integers(3, 6, len(newborn))])
-    alive = (when > people.birth[who]) | (profile == birth_kind)
-    alive &= when <= people.death[who]
     died = people.death < end
     in_hospital = died & (rng.random(BLOCK) < 0.59) & ~people.silent
     # The last stay of those who die in hospital.
     final = np.flatnonzero(in_hospital)
     final_start = np.maximum(people.death[final] - rng.integers(0, 20, len(final)), 0)
     final_start = np.maximum(final_start, people.birth[final])
-    final_kind = _draw_profiles(rng, people, found, final, final_start)
-    who = np.concatenate([who[alive], final])
-    when = np.concatenate([when[alive], final_start])
-    profile = np.concatenate([profile[alive], final_kind])
-    finish = np.concatenate([finish[alive], people.death[final]])
-    last = np.concatenate([np.zeros(int(alive.sum()), bool), np.ones(len(final), bool)])
-    finish = np.where(last, finish, np.minimum(finish, people.death[who] - 1))
-    sound = finish >= when
-    who, when, profile, finish = who[sound], when[sound], profile[sound], finish[sound]
-    last = last[sound]
-    kept = _without_overlap(who, when, finish, last)
-    who, when, profile, finish, last = (
-        who[kept],
-        when[kept],
-        profile[kept],
-        finish[kept],
-        last[kept],
-    )
-    count = len(who)
-    urgent = rng.random(count) < np.array([k.urgent for k in kinds])[profile]
-    hospital = _hospital_of(rng, world, people.place[who], urgent)
-    leave = np.where(last, "9", "8")
-    entry, origin = np.full(count, "8"), np.where(urgent, "5", "")
-    stays = Stays(
-        who,
-        profile,
-        when,
-        finish,
+    final_cause = _give_diagnoses(rng, people, found, final, final_start)
+    birth_kind = next(i for i, k in enumerate(kinds) if k.ald == -1)
+    all_causes = np.r_[cause, again_cause, np.zeros(len(newborn), np.int64), final_cause]
+    parts = np.repeat(np.arange(4), [len(who), len(again), len(newborn), len(final)])
+    profile = np.where(parts == 2, birth_kind, known.profile[all_causes])
+    code = np.where(parts == 2, kinds[birth_kind].dp, known.codes[all_causes]).astype("U6")
+    mistaken = rng.random(len(code)) < ERROR_SHARE
+    error = next(i for i, k in enumerate(kinds) if k.name == "error")
+    profile = np.where(mistaken & (parts < 2), error, profile)
+    again_urgent = urgent_of(known.profile[again_cause])
+    last_urgent = rng.random(len(final)) < 0.7
+    urgent = np.r_[urgent, again_urgent, np.zeros(len(newborn), bool), last_urgent]
+    elsewhere = _hospital_of(rng, world, people, who[again], again_urgent)
+    back = np.where(rng.random(len(again)) < 0.75, hospital[again], elsewhere)
+    hospital = np.r_[
         hospital,
-        entry,
-        origin,
-        leave,
-        np.zeros(count, np.int64),
-        np.full(count, ""),
+        back,
+        _hospital_of(rng, world, people, newborn, np.zeros(len(newborn), bool)),
+        _hospital_of(rng, world, people, final, last_urgent),
+    ]
+    # Apart from readmission itself, another stay may happen to begin within the month.
+    chance = np.r_[chance, np.zeros(len(again) + len(newborn) + len(final))]
+    begins = np.r_[when, again_start, people.birth[newborn], final_start]
+    ends = np.r_[
+        finish,
+        again_start + nights_of(known.profile[again_cause]),
+        people.birth[newborn] + rng.integers(3, 6, len(newborn)),
+        people.death[final],
+    ]
+    who = np.r_[who, who[again], newborn, final]
+    risk = 1 - (1 - chance) * np.exp(-rate[who] * 30 / 365.25)
+    last = parts == 3
+    ends = np.where(last, ends, np.minimum(ends, people.death[who] - 1))
+    sound = ((begins > people.birth[who]) | (parts == 2) | last) & (ends >= begins)
+    sound &= begins <= people.death[who]
+    kept = np.flatnonzero(sound)
+    kept = kept[_without_overlap(who[kept], begins[kept], ends[kept], last[kept])]
+    count = len(kept)
+    stays = Stays(
+        person=who[kept],
+        profile=profile[kept],
+        start=begins[kept],
+        end=ends[kept],
+        hospital=hospital[kept],
+        entry=np.full(count, "8"),
+        origin=np.where(urgent[kept], "5", ""),
+        leave=np.where(last[kept], "9", "8"),
+        sessions=np.zeros(count, np.int64),
+        destination=np.full(count, ""),
+        code=code[kept],
+        urgent=urgent[kept],
+        risk=risk[kept],
     )
     stays = _transfers(rng, stays, people, world)
     stays = _join(stays, _sessions(rng, people, found, world, years))
     inside = (year_of(stays.end) >= years[0]) & (year_of(stays.end) <= years[1])
     stays = stays.keep(inside)
     return stays.keep(np.lexsort((stays.profile, stays.end, stays.start, stays.person)))
+
+
+def _readmission(
+    people: People,
+    found: Conditions,
+    world: Universe,
+    who: Ints,
+    when: Ints,
+    nights: Ints,
+    urgent: Bools,
+    hospital: Ints,
+) -> Floats:
+    """Return the true chance that a stay is followed by one that it causes, within 30 days."""
+    age = people.age(when, who)
+    held = ((found.starts[who] <= when[:, None]) & (found.ends[who] >= when[:, None])).sum(axis=1)
+    odds = -3.15 + 0.16 * np.clip(age - 65, -40, 30) / 10 + 0.28 * held
+    odds += 0.45 * urgent + 0.03 * np.minimum(nights, 20) + effects.of(world)[2][hospital]
+    chance: Floats = 1 / (1 + np.exp(-odds))
+    return chance
 
 
 def _without_overlap(who: Ints, start: Ints, end: Ints, last: Bools) -> Ints:
@@ -244,19 +357,28 @@ def _without_overlap(who: Ints, start: Ints, end: Ints, last: Bools) -> Ints:
     return np.array(kept, np.int64)
 
 
-def _hospital_of(rng: np.random.Generator, world: Universe, place: Ints, urgent: Bools) -> Ints:
-    """Return a hospital of the person's department, one time in twenty of another one."""
+def _hospital_of(
+    rng: np.random.Generator, world: Universe, people: People, who: Ints, urgent: Bools
+) -> Ints:
+    """Return a hospital of the person's department, one time in twenty of another one.
+
+    A GP has a hospital of habit, public or private, to which three in five of his patients go.
+    """
+    place = people.place[who]
     homes = np.array([h.department for h in world.hospitals])
     private = np.array([h.private for h in world.hospitals])
     away = rng.random(len(place)) < 0.05
     where = np.where(away, rng.integers(0, len(world.departments), len(place)), place)
     luck, sector = rng.random(len(place)), rng.random(len(place)) < 0.3
+    loyal = (rng.random(len(place)) < 0.6) & (people.gp[who] > 0)
     chosen = np.zeros(len(place), np.int64)
     for each in range(len(world.departments)):
         for side in (False, True):
             offer = np.flatnonzero((homes == each) & (private == side))
             here = (where == each) & ((sector & ~urgent) == side)
-            chosen[here] = offer[(luck[here] ** 2 * len(offer)).astype(np.int64)]
+            habit = people.gp[who[here]] * 7919 % len(offer)
+            any_one = (luck[here] ** 2 * len(offer)).astype(np.int64)
+            chosen[here] = offer[np.where(loyal[here], habit, any_one)]
     return chosen
 
 
@@ -283,6 +405,9 @@ def _transfers(rng: np.random.Generator, stays: Stays, people: People, world: Un
         leave=np.full(len(moved), "8"),
         sessions=np.zeros(len(moved), np.int64),
         destination=np.full(len(moved), ""),
+        code=stays.code[moved],
+        urgent=np.zeros(len(moved), bool),
+        risk=stays.risk[moved],
     )
     return _join(stays, arrival)
 
@@ -319,11 +444,11 @@ def _sessions(
         stop = min(high, int(people.death[each.person]), each.end)
         if each.number == 19 and luck[0] < 0.17:
             begin = max(each.start + 90, low)
-            days = range(begin, stop, 30)  # one RSA a month, thirteen sessions in it
-            amount, kind = 13, dialysis
-        elif each.number == 30 and luck[0] < 0.30 and each.start > low - 150:
+            days = range(begin, stop, 7)  # one RSA a week, three sessions in it
+            amount, kind = 3, dialysis
+        elif each.number == 30 and luck[0] < 0.45 and each.start > low - 250:
             begin = max(each.start + 20, low)
-            days = range(begin, min(stop, begin + 21 * (4 + int(luck[1] * 6))), 21)
+            days = range(begin, min(stop, begin + 21 * (6 + int(luck[1] * 7))), 21)
             amount, kind = 1, chemotherapy
         else:
             continue
@@ -334,10 +459,10 @@ def _sessions(
             number.append(amount)
     count = len(who)
     person, moment_of = np.array(who, np.int64), np.array(when, np.int64)
-    hospital = _hospital_of(rng, world, people.place[person], np.zeros(count, bool))
+    hospital = _hospital_of(rng, world, people, person, np.zeros(count, bool))
     # Somebody in sessions goes to one hospital.
-    for each in np.unique(person).tolist():
-        hospital[person == each] = hospital[np.flatnonzero(person == each)[0]]
+    _, first, of = np.unique(person, return_index=True, return_inverse=True)
+    hospital = hospital[first][of] if count else hospital
     return Stays(
         person=person,
         profile=np.array(profile, np.int64),
@@ -349,6 +474,9 @@ def _sessions(
         leave=np.full(count, "8"),
         sessions=np.array(number, np.int64),
         destination=np.full(count, ""),
+        code=np.array([k.dp for k in kinds], "U6")[np.array(profile, np.int64)],
+        urgent=np.zeros(count, bool),
+        risk=np.zeros(count),
     )
 
 
@@ -476,7 +604,7 @@ def _year(
         GRG_VER="11",
         GHS_NUM=of([k.ghs for k in kinds]),
         ETE_GHS_NUM=of([k.ghs for k in kinds]),
-        DGN_PAL=of([k.dp for k in kinds]),
+        DGN_PAL=pa.array(stays.code, pa.string()),
         DGN_REL=of([k.dr for k in kinds]),
         NBR_RUM=whole(units),
         NBR_SEA=whole(stays.sessions),

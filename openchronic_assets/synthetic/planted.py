@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from openchronic_assets.synthetic import truth
+from openchronic_assets.synthetic import effects, truth
 from openchronic_assets.synthetic.hospital import profiles
-from openchronic_assets.synthetic.text import NEVER, Ints, day, year_of
+from openchronic_assets.synthetic.medicine import drugs
+from openchronic_assets.synthetic.text import NEVER, Ints, day, pick, year_of
 from openchronic_assets.synthetic.truth import Totals
 from openchronic_assets.synthetic.universe import Universe
 
@@ -33,7 +34,13 @@ def of(
         "ald_episodes": _episodes(made, world, years, keep, totals),
         "stays": _stays(made, world, keep, totals),
         "amounts": _amounts(made, keep),
+        "ald_onset_risk": _onset_risk(made, years, keep),
+        "field_stays": _field_stays(made, world, keep),
+        "visits": _visits(made, world, keep),
+        "exposures": _exposures(made, keep),
     }
+    if made.people.first == 0:
+        rows["provider_effects"] = _effects(world)
     return rows, totals
 
 
@@ -71,6 +78,12 @@ def _persons(made: Block, world: Universe, keep: int, totals: Totals) -> pa.Tabl
         death_date=people.death[:keep],
         death_in_register=made.deaths.in_register[:keep],
         death_certified=made.deaths.certified[:keep],
+        moved=people.moved[:keep],
+        department_before=[
+            world.departments[p] if m < NEVER else None
+            for p, m in zip(people.place_before[:keep].tolist(), people.moved[:keep], strict=True)
+        ],
+        deprivation_quintile=people.quintile[:keep],
         consumer=consumer,
     )
 
@@ -115,6 +128,8 @@ def _episodes(
         end_date=end,
         department=departments,
         sex=sex,
+        severity=[each.severity for each in known],
+        worse_date=np.array([each.worse for each in known], np.int64),
     )
 
 
@@ -137,6 +152,96 @@ def _stays(made: Block, world: Universe, keep: int, totals: Totals) -> pa.Table:
         sessions=stays.sessions,
         year=year,
         chained=~made.unchained[kept],
+        cim10=stays.code.tolist(),
+        urgent=stays.urgent,
+        readmission_risk=np.where(stays.sessions > 0, 0.0, stays.risk),
+    )
+
+
+def _onset_risk(made: Block, years: tuple[int, int], keep: int) -> pa.Table:
+    risk = made.found.risk[:, :keep]
+    year, person, slot = np.nonzero(risk > 0.001)
+    any_year, any_person = np.nonzero(made.found.risk_of_any[:, :keep] > 0)
+    order = np.lexsort(
+        (np.r_[slot + 1, np.zeros(len(any_year), np.int64)],
+         np.r_[person, any_person], np.r_[year, any_year])
+    )  # fmt: skip
+    return truth.table(
+        "ald_onset_risk",
+        index=(made.people.first + np.r_[person, any_person])[order],
+        year=(years[0] + np.r_[year, any_year])[order],
+        ald_num=np.r_[slot + 1, np.zeros(len(any_year), np.int64)][order],
+        risk=np.r_[risk[year, person, slot], made.found.risk_of_any[any_year, any_person]][order],
+    )
+
+
+def _field_stays(made: Block, world: Universe, keep: int) -> pa.Table:
+    parts = [(n, s.keep(np.flatnonzero(s.person < keep))) for n, s in sorted(made.fields.items())]
+    finess = np.array([h.finess for h in world.hospitals])
+    return truth.table(
+        "field_stays",
+        index=made.people.first + np.concatenate([s.person for _, s in parts]),
+        field=[name for name, s in parts for _ in range(len(s))],
+        entry_date=np.concatenate([s.start for _, s in parts]),
+        exit_date=np.concatenate([s.end for _, s in parts]),
+        hospital=finess[np.concatenate([s.hospital for _, s in parts])].tolist(),
+        cim10=np.concatenate([s.code for _, s in parts]).tolist(),
+        from_acute=np.concatenate([s.from_acute for _, s in parts]),
+    )
+
+
+def _visits(made: Block, world: Universe, keep: int) -> pa.Table:
+    seen, ace = made.lines.events["visits"], made.lines.events["ace"]
+    finess = [h.finess for h in world.hospitals]
+    who = np.r_[seen["person"], ace["person"]]
+    when = np.r_[seen["day"], ace["day"]]
+    kind = np.r_[np.where(seen["specialty"] == 1, 0, 1), 2 + ace["emergency"]]
+    provider = np.r_[seen["practitioner"], len(world.numbers) + ace["hospital"]]
+    specialty = np.r_[seen["specialty"], np.zeros(len(ace["day"]), np.int64)]
+    order = np.lexsort((provider, kind, when, who))
+    order = order[who[order] < keep]
+    names = ("gp", "specialist", "hospital", "emergency")
+    return truth.table(
+        "visits",
+        index=made.people.first + who[order],
+        visit_date=when[order],
+        kind=pick(names, kind[order]),
+        provider=pick([*world.numbers, *finess], provider[order]),
+        specialty=specialty[order],
+    )
+
+
+def _exposures(made: Block, keep: int) -> pa.Table:
+    known, taken = drugs(), made.lines.events["exposures"]
+    order = np.lexsort((taken["first"], taken["drug"], taken["person"]))
+    order = order[taken["person"][order] < keep]
+    return truth.table(
+        "exposures",
+        index=made.people.first + taken["person"][order],
+        cip13=pick(known.cip13, taken["drug"][order]),
+        atc=pick([each or None for each in known.atc], taken["drug"][order]),
+        start_date=taken["first"][order],
+        end_date=taken["last"][order],
+        adherence=taken["taken"][order] / 100,
+    )
+
+
+def _effects(world: Universe) -> pa.Table:
+    referral, biology, readmission = effects.of(world)
+    doctors = np.flatnonzero(world.specialty == 1)
+    home = np.zeros(len(world.numbers), np.int64)
+    for (place, _), members in world.of.items():
+        home[members] = place
+    numbers = [world.numbers[d] for d in doctors.tolist()]
+    places = [world.departments[p] for p in home[doctors].tolist()]
+    return truth.table(
+        "provider_effects",
+        provider=[*numbers, *numbers, *(h.finess for h in world.hospitals)],
+        department=[*places, *places, *(world.departments[h.department] for h in world.hospitals)],
+        effect=["referral"] * len(numbers)
+        + ["biology"] * len(numbers)
+        + ["readmission"] * len(world.hospitals),
+        value=np.r_[referral[doctors], biology[doctors], readmission],
     )
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from openchronic_assets.contracts import ContractError, load
-from openchronic_assets.synthetic import care
+from openchronic_assets.synthetic import care, open_data
 from openchronic_assets.synthetic.filler import Spine, fill
 from openchronic_assets.synthetic.medicine import drugs
 from openchronic_assets.synthetic.population import pseudonym
@@ -46,6 +46,10 @@ def of_world(
         found.append((None, fill(rng, load("BE_IDE_R").for_year(last), hospitals)))
     if "IR_PHA_R" in wanted:
         found.append((None, _drugs()))
+    if "OPEN_PROFESSIONALS" in wanted:
+        found.append((None, open_data.professionals(world, asked)))
+    if "OPEN_ESTABLISHMENTS" in wanted:
+        found.append((None, open_data.establishments(world, asked)))
     for name in wanted:
         if of_hospitals(name):
             found += [
@@ -122,9 +126,7 @@ def _practitioners(rng: np.random.Generator, world: Universe, year: int) -> Fram
             "CNV_CNV_COD": same("1", len(known)),
             "IPP_SEX_COD": whole(1 + rng.integers(0, 2, len(known))),
             "IPP_ANN_NAI": whole(year - 30 - rng.integers(0, 38, len(known))),
-            "PFS_EXC_COM": pa.array(
-                [world.communes[d][0] for d in home.tolist()], pa.string()
-            ),
+            "PFS_EXC_COM": pa.array([world.communes[d][0] for d in home.tolist()], pa.string()),
             "PFS_COD_POS": pa.array(
                 [pmsi_department(world.departments[d]) + "000" for d in home.tolist()],
                 pa.string(),

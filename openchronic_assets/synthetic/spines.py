@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from openchronic_assets.synthetic.fields import FieldStays
 from openchronic_assets.synthetic.filler import Spine
-from openchronic_assets.synthetic.hospital import Stays, profiles
+from openchronic_assets.synthetic.hospital import Stays
 from openchronic_assets.synthetic.population import People
 from openchronic_assets.synthetic.text import Frame, dates, pick, same, whole, year_of
 from openchronic_assets.synthetic.universe import Universe, pmsi_department
@@ -66,8 +66,8 @@ def acute(stays: Stays, b: Frame, c: Frame, kept: Ints) -> Spine:
     columns["NIR_ANO_17"] = c.columns["NIR_ANO_17"]
     columns["NUM_FAC"] = b.columns["RSA_NUM"]
     columns["ETA_NUM_GEO"] = b.columns["ETA_NUM"]
-    codes = np.array([k.dp for k in profiles()], "U6")[stays.profile[kept]]
-    return Spine(len(kept), stays.start[kept], stays.end[kept], columns, {}, codes)
+    columns["DGN_PAL"] = b.columns["DGN_PAL"]
+    return Spine(len(kept), stays.start[kept], stays.end[kept], columns, {}, stays.code[kept])
 
 
 def field(

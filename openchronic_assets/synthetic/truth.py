@@ -75,6 +75,9 @@ TABLES: dict[str, TruthTable] = {
             ("death_date", "date", "death; NULL for the living"),
             ("death_in_register", "flag", "IR_BEN_R knows the death"),
             ("death_certified", "flag", "CépiDc ties the death to the person"),
+            ("moved", "date", "day of a move to another department; NULL without one"),
+            ("department_before", "text", "INSEE department before the move"),
+            ("deprivation_quintile", "int", "quintile of the last commune, 5 the poorest; 0: none"),
             ("consumer", "flag", "at least one reimbursement line is in the extract"),
         ),
     ),
@@ -89,6 +92,18 @@ TABLES: dict[str, TruthTable] = {
             ("end_date", "date", "last day; NULL while open"),
             ("department", "text", "INSEE department of residence"),
             ("sex", "int", "1 man, 2 woman"),
+            ("severity", "int", "1 to 3, when it begins"),
+            ("worse_date", "date", "day on which it grows severer by one; NULL if it does not"),
+        ),
+    ),
+    "ald_onset_risk": TruthTable(
+        "one person and ALD at one landmark, 1 January of a year: only true risks above 0.001, and"
+        " ald_num 0 for any ALD, of everyone",
+        (
+            _INDEX,
+            ("year", "int", "the landmark is its first day"),
+            ("ald_num", "int", "ALD number; 0: at least one begins"),
+            ("risk", "number", "true chance that it begins in the year"),
         ),
     ),
     "stays": TruthTable(
@@ -104,6 +119,61 @@ TABLES: dict[str, TruthTable] = {
             ("sessions", "int", "number of sessions; 0 for a full stay"),
             ("year", "int", "year of discharge"),
             ("chained", "flag", "the stay carries the pseudonym of its patient"),
+            ("cim10", "text", "main diagnosis"),
+            ("urgent", "flag", "admitted through the emergency department"),
+            (
+                "readmission_risk",
+                "number",
+                "true chance, on the day of exit, of another admission"
+                " within 30 days; death apart, sessions 0",
+            ),
+        ),
+    ),
+    "field_stays": TruthTable(
+        "one stay in rehabilitation (SSR), home hospitalisation (HAD) or psychiatry (RIP)",
+        (
+            _INDEX,
+            ("field", "text", "SSR, HAD or RIP"),
+            ("entry_date", "date", "entry"),
+            ("exit_date", "date", "exit"),
+            ("hospital", "text", "FINESS of the hospital"),
+            ("cim10", "text", "main diagnosis"),
+            ("from_acute", "flag", "follows an acute stay at once"),
+        ),
+    ),
+    "visits": TruthTable(
+        "one visit: to a doctor's practice, to a hospital's consultations or its emergency room",
+        (
+            _INDEX,
+            ("visit_date", "date", "day"),
+            ("kind", "text", "gp, specialist, hospital or emergency"),
+            ("provider", "text", "number of the practitioner (00000000: salaried) or FINESS"),
+            ("specialty", "int", "specialty of the practitioner (IR_SPE_V); 0 in hospital"),
+        ),
+    ),
+    "exposures": TruthTable(
+        "one lasting treatment of one person",
+        (
+            _INDEX,
+            ("cip13", "text", "presentation"),
+            ("atc", "text", "ATC class, as far as it is known"),
+            ("start_date", "date", "first day"),
+            ("end_date", "date", "last day within the care years"),
+            ("adherence", "number", "true share of the refills that are taken"),
+        ),
+    ),
+    "provider_effects": TruthTable(
+        "one true effect of one provider",
+        (
+            ("provider", "text", "number of the GP, or FINESS of the hospital"),
+            ("department", "text", "INSEE department"),
+            (
+                "effect",
+                "text",
+                "referral or biology (factor of the rate of visits to specialists,"
+                " of biology) or readmission (added to the log-odds)",
+            ),
+            ("value", "number", "the effect"),
         ),
     ),
     "amounts": TruthTable(
