@@ -37,6 +37,9 @@ _MARKS = (";", "\t", "|", ",")
 _VINTAGE = re.compile(r"(19|20)[0-9]{2}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _DATED_STEM = re.compile(r"(?P<name>.+?)[_-](?P<vintage>(?:19|20)\d\d(?:-?\d\d){0,2})")
 _HEADER_CELL = re.compile(r"[^\W\d][\w .()'’/°-]{0,80}")
+_TECHNICAL = ("TEC_COL", "NOM_TABLE")  # of the publisher's export, no part of the list
+_CODE = re.compile(r"_(COD|NUM|IDE)$")
+JOINED = "__"  # between the parts of a code, as publishers write it
 _LABEL = re.compile(r"(^|_)(LIB|LIBELLE|LIBC|LIBELLES|LABEL|INTITULE|DESIGNATION)(_|\d|$)")
 # Pairs of columns that open and close a code; the first that fits is taken. The history of a
 # tariff (HIS, DTD) opens anew at each change, so it is taken only where a code has several rows.
@@ -199,10 +202,12 @@ def read(path: Path, layout: Layout) -> Listed:
     """
     names, rows, lines = _records(path, header=not _numbered(layout))
     name, stem_vintage = _name_of(path.stem)
-    code = _wanted(layout.code, names, path) or _code_column(names)
-    label = _wanted(layout.label, names, path) or _label_column(names, rows, code)
+    given = [_wanted(each, names, path) for each in layout.code.split(",")] if layout.code else []
+    parts = [each for each in given if each] or _code_columns(names, rows)
+    code = JOINED.join(parts)
+    label = _wanted(layout.label, names, path) or _label_column(names, rows, parts)
     from_, to = _wanted(layout.valid_from, names, path), _wanted(layout.valid_to, names, path)
-    codes = [row[names.index(code)].strip() for row in rows]
+    codes = _codes(names, rows, parts)
     empty = next((line for each, line in zip(codes, lines, strict=True) if not each), None)
     if empty is not None:
         raise _NoList(f"line {empty}, column {code}: a code is empty; complete it or take it out")
@@ -210,7 +215,8 @@ def read(path: Path, layout: Layout) -> Listed:
     pair = (from_, to) if from_ and to else _validity(names, rows, unique=unique)
     spans = [_span(row, names, pair, line) for row, line in zip(rows, lines, strict=True)]
     _one_label_a_day(codes, spans, lines, code)
-    others = [each for each in names if each not in (code, label, *(pair or ()))]
+    kept = parts if len(parts) > 1 else []  # the parts of a joined code serve on their own too
+    others = [each for each in names if each in kept or each not in (*parts, label, *(pair or ()))]
     order = sorted(range(len(rows)), key=lambda i: (codes[i], spans[i][0] or datetime.date.min))
     columns: dict[str, pa.Array] = {
         "code": pa.array([codes[i] for i in order], pa.string()),
@@ -320,23 +326,67 @@ def _wanted(given: str | None, names: list[str], path: Path) -> str | None:
     raise UsageError(f"{path.name} has no column {given}; its columns: {', '.join(names)}")
 
 
-def _code_column(names: list[str]) -> str:
-    """Return the code's column: the first, or the part before ``__`` of a composed key."""
-    first = names[0]
-    composed = first.partition("__")[0]
-    if composed != first:
-        return next((each for each in names[1:] if each.upper() == composed.upper()), first)
-    return first
+def _codes(names: list[str], rows: list[list[str]], parts: Sequence[str]) -> list[str]:
+    """Return the code of each row: one column, or several joined, empty where one of them is."""
+    places = [names.index(each) for each in parts]
+    cells = [[row[place].strip() for place in places] for row in rows]
+    return [JOINED.join(each) if all(each) else "" for each in cells]
 
 
-def _label_column(names: list[str], rows: list[list[str]], code: str) -> str | None:
+def _code_columns(names: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the column of the code, or the columns that make it together.
+
+    The first one that is not technical, where it tells the rows apart (by the day, if codes have a
+    history). Some lists begin with their key composed (``BTF_PRS_IDE__BTF_HIS_DTD``): its first
+    part is the code if that tells apart, else the whole. In others two or three columns make the
+    code (department and commune).
+    """
+    first, *parts = names[0].split("__")
+    if parts:
+        own = next((each for each in names[1:] if each.upper() == first.upper()), None)
+        return [own if own and _tells_apart(names, rows, [own]) else names[0]]
+    telling = [each for each in names if each.upper() not in _TECHNICAL] or names
+    if _tells_apart(names, rows, telling[:1]):
+        return telling[:1]
+    before = next((i for i, each in enumerate(telling) if _LABEL.search(each.upper())), 0)
+    coded = [
+        each
+        for each in telling[:before]
+        if _CODE.search(each.upper()) and not _is_constant(names, rows, each)
+    ]
+    for width in (2, 3):
+        if len(coded) >= width and _tells_apart(names, rows, coded[:width]):
+            return coded[:width]
+    return telling[:1]
+
+
+def _is_constant(names: list[str], rows: list[list[str]], column: str) -> bool:
+    return len({row[names.index(column)] for row in rows}) == 1
+
+
+def _tells_apart(names: list[str], rows: list[list[str]], parts: Sequence[str]) -> bool:
+    codes = _codes(names, rows, parts)
+    if len(set(codes)) == len(codes):
+        return True
+    pair = _validity(names, rows, unique=False)
+    if pair is None:
+        return False
+    lines = list(range(len(rows)))
+    try:
+        _one_label_a_day(codes, [_span(row, names, pair, 0) for row in rows], lines, "")
+    except _NoList:
+        return False
+    return True
+
+
+def _label_column(names: list[str], rows: list[list[str]], parts: Sequence[str]) -> str | None:
     """Return the label's column: the one named a label and, of several, named most like the code.
 
     ``PFS_ACT_NAT`` has ``ACT_NAT_LIB`` rather than ``SPE_LIB_SNI``; between equals
     (``UCD_DSN_LIB``, ``UCD_DOC_LIB``) the one that tells most codes apart.
     """
-    named = [each for each in names if each != code and _LABEL.search(each.upper())]
-    words = set(code.upper().split("_"))
+    named = [each for each in names if each not in parts and _LABEL.search(each.upper())]
+    words = {word for each in parts for word in each.upper().split("_")}
 
     def likeness(each: str) -> tuple[int, int]:
         shared = len(words & set(each.upper().split("_")))

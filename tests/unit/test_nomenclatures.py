@@ -84,6 +84,33 @@ def test_the_columns_of_code_and_label_are_known_by_their_names(
     assert labels(home, "X_LIST") == expected
 
 
+def test_technical_columns_before_the_code_are_passed_over(home: Home, tmp_path: Path) -> None:
+    text = '"nom_table";"TEC_COL";"SEX_COD";"SEX_LIB"\n"IR_SEX_V";0;1;"M"\n"IR_SEX_V";1;9;"?"\n'
+    (written,) = import_lists(home, put(tmp_path, "IR_SEX_V.csv", text)).written
+    assert written["code"] == "SEX_COD" and labels(home, "IR_SEX_V") == {"1": "M", "9": "?"}
+
+
+def test_a_code_of_two_columns_is_joined_and_its_parts_are_kept(home: Home, tmp_path: Path) -> None:
+    text = (
+        "TEC_COL;CPT_COP_NUM;GEO_DPT_COD;GEO_COM_COD;GEO_COM_LIB\n"
+        "0;NA;1;4;AMBERIEU\n0;NA;2;4;AMBRIEF\n0;NA;2;5;X\n"
+    )
+    import_lists(home, put(tmp_path, "IR_GEO_V.csv", text))
+    assert labels(home, "IR_GEO_V") == {"1__4": "AMBERIEU", "2__4": "AMBRIEF", "2__5": "X"}
+    assert rows(home, "IR_GEO_V")[0]["geo_com_cod"] == "4"
+    named = put(tmp_path, "other.csv", "a;b;c\n1;1;x\n1;2;y\n")
+    import_lists(home, named, Layout("OTHER", "a,b", "c"))
+    assert labels(home, "OTHER") == {"1__1": "x", "1__2": "y"}
+
+
+def test_a_composed_key_whose_first_part_repeats_is_the_code_whole(
+    home: Home, tmp_path: Path
+) -> None:
+    text = "A_COD__B_COD;A_COD;B_COD;B_LIB\n1__1;1;1;x\n1__2;1;2;y\n"
+    import_lists(home, put(tmp_path, "X_LIST.csv", text))
+    assert labels(home, "X_LIST") == {"1__1": "x", "1__2": "y"}
+
+
 def test_a_file_is_the_list_that_a_contract_asks_for_whatever_stands_before_its_name(
     home: Home, tmp_path: Path
 ) -> None:
