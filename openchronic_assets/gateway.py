@@ -1,4 +1,4 @@
-"""Read-only SQL on the catalogue: one SELECT, on the files of the current build and no other."""
+"""Read-only SQL on the catalogue: one SELECT, on what the catalogue shows and no other file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import duckdb
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import connect
+from openchronic_assets.warehouse.catalogue import readable
 
 _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
@@ -16,8 +17,9 @@ _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 def select(home: Home, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return the columns and rows of one query.
 
-    The connection is read-only, sees the files of the builds and nothing else of the machine
-    (raw identifiers, quarantine and vault stay out of reach), and its settings are locked.
+    The connection is read-only, sees the files of the builds, the raw tables in effect (views
+    ``snds.<table>``, pseudonymised) and the code lists, and nothing else of the machine (landing,
+    quarantine and vault stay out of reach); its settings are locked.
 
     Raises:
         UsageError: nothing is built yet, the text is not one query that reads, or it has an error.
@@ -31,6 +33,7 @@ def select(home: Home, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     connection = connect(home)
     try:
         connection.execute("set allowed_directories = [?]", [str(home.builds)])
+        connection.execute("set allowed_paths = ?", [readable(home)])
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         cursor = connection.execute(query)

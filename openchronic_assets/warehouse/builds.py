@@ -21,15 +21,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from openchronic_assets import __version__
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs as raw_inputs
 from openchronic_assets.warehouse.inputs import Inputs
-from openchronic_assets.warehouse.project import TARGETS, Model, code_hash, models
+from openchronic_assets.warehouse.project import TARGETS, Model, code_hash, models, seeds
 
 GRACE = 7 * 24 * 3600.0  # seconds that a superseded build stays for readers who hold it
 PART = "part-0000.parquet"
+SEEDS = "seeds"  # the project's own lists, beside the models of a build
 MARKER = ".superseded"  # its mtime is when the build stopped being referenced
 
 ReadMark = dict[str, str]  # raw table -> fingerprint of what a (model, year) reads of it
@@ -299,6 +302,7 @@ def _manifest(plan: Plan, current: dict[str, Any]) -> dict[str, Any]:
             "code": plan.code if mine else before[name]["code"],
             "description": model.description,
             "columns": [list(column) for column in model.columns],
+            "codes": dict(model.codes),
         }
         if model.kind == "history":
             entry["files"] = years[""]
@@ -314,8 +318,29 @@ def _manifest(plan: Plan, current: dict[str, Any]) -> dict[str, Any]:
         "vintage": raw_inputs.vintage(plan.inputs),
         "flux_cutoff": raw_inputs.flux_cutoff(plan.inputs),
         "models": entries,
+        "seeds": _write_seeds(plan),
         "inputs": raw_inputs.to_json(plan.inputs),
     }
+
+
+def _write_seeds(plan: Plan) -> dict[str, str]:
+    """Write the project's own lists into the build and return their files, relative to the lake."""
+    folder = plan.folder / SEEDS
+    folder.mkdir(exist_ok=True)
+    written: dict[str, str] = {}
+    with duckdb.connect() as connection:
+        for name, (path, types) in sorted(seeds(plan.home, plan.target).items()):
+            to = folder / f"{name}.parquet"
+            if not to.is_file():
+                kinds = {
+                    column: kind.replace("string", "varchar") for column, kind in types.items()
+                }
+                rows = connection.read_csv(str(path), header=True, dtype=kinds, all_varchar=False)
+                aside = folder / f".{name}.parquet"
+                rows.write_parquet(str(aside), compression="zstd")
+                aside.replace(to)
+            written[name] = to.relative_to(plan.home.lake).as_posix()
+    return written
 
 
 Marks = dict[str, dict[int, list[str]]]

@@ -3,6 +3,10 @@
 It is derived from ``lake/current.json`` and can be rebuilt at any time. Views name their files by
 absolute path, because a relative one would depend on the reader's working directory; a home that
 has moved gets a new catalogue at the next start.
+
+Schemas: ``main`` (marts, ``<mart>_labelled`` with a label beside each code, ``ref_<list>``: code
+lists imported and our own), ``intermediate`` (rules), ``snds`` (the delivered tables in effect,
+under their SNDS names, provenance columns last), ``meta`` (which build).
 """
 
 from __future__ import annotations
@@ -17,8 +21,10 @@ import duckdb
 
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import Part
+from openchronic_assets.warehouse import inputs
 from openchronic_assets.warehouse.builds import read_manifest
-from openchronic_assets.warehouse.raw import read_parquet
+from openchronic_assets.warehouse.raw import PROVENANCE, contract_of, read_parquet, relation_sql
 
 # The oldest storage format that DuckDB 1.4, 1.5 and R's client all open.
 STORAGE_VERSION = "v1.2.0"
@@ -45,17 +51,43 @@ def ensure_catalogue(home: Home) -> bool:
     manifest = read_manifest(home)
     if manifest is None:
         return False
-    wanted = _signature(home, manifest)
+    raw = {name: parts for name, parts in inputs.current_parts(home).items() if parts}
+    lists = nomenclatures(home)
+    wanted = _signature(home, manifest, raw, lists)
     if _found(home.catalogue) == wanted:
         return False
     if not os.access(home.lake, os.W_OK):
         return False
-    _write(home, manifest, wanted)
+    _write(home, manifest, raw, lists, wanted)
     return True
 
 
-def _signature(home: Home, manifest: dict[str, Any]) -> str:
-    listed = json.dumps([str(home.lake), manifest["models"]], sort_keys=True)
+def nomenclatures(home: Home) -> dict[str, Path]:
+    """Return the newest vintage of each imported code list, by lower-case name."""
+    # Late, so that reading a manifest does not load the reader of lists.
+    from openchronic_assets.ingestion.nomenclatures import current
+
+    return current(home)
+
+
+def readable(home: Home) -> list[str]:
+    """Return the files outside the builds that the catalogue's views read: raw tables and lists."""
+    raw = [part.path for parts in inputs.current_parts(home).values() for part in parts]
+    return [str(path) for path in (*raw, *nomenclatures(home).values())]
+
+
+def _signature(
+    home: Home, manifest: dict[str, Any], raw: dict[str, list[Part]], lists: dict[str, Path]
+) -> str:
+    files = {
+        name: [[str(part.path), sorted(part.months or [])] for part in parts]
+        for name, parts in raw.items()
+    }
+    coded = {name: [str(path), path.stat().st_mtime_ns] for name, path in lists.items()}
+    listed = json.dumps(
+        [str(home.lake), manifest["models"], manifest.get("seeds", {}), files, coded],
+        sort_keys=True,
+    )
     return f"{manifest['build_id']} {hashlib.sha256(listed.encode()).hexdigest()[:16]}"
 
 
@@ -70,7 +102,13 @@ def _found(path: Path) -> str | None:
     return str(row[0]) if row else None
 
 
-def _write(home: Home, manifest: dict[str, Any], signature: str) -> None:
+def _write(
+    home: Home,
+    manifest: dict[str, Any],
+    raw: dict[str, list[Part]],
+    lists: dict[str, Path],
+    signature: str,
+) -> None:
     beside = home.catalogue.with_name(f".{home.catalogue.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     try:
@@ -80,8 +118,14 @@ def _write(home: Home, manifest: dict[str, Any], signature: str) -> None:
             connection.execute("use c")
             connection.execute("create schema intermediate")
             connection.execute("create schema meta")
+            connection.execute("create schema snds")
+            references = _references(connection, home, manifest, lists)
             for name, entry in manifest["models"].items():
                 _view(connection, home, name, entry)
+                if entry["layer"] == "marts" and entry.get("codes"):
+                    _labelled(connection, name, entry["codes"], references)
+            for name, parts in sorted(raw.items()):
+                _snds(connection, name, parts)
             build = _literal(manifest["build_id"])
             cutoff = _literal(manifest["flux_cutoff"])
             connection.execute(
@@ -114,6 +158,95 @@ def _view(
         if description:
             connection.execute(
                 f'comment on column {relation}."{column}" is {_literal(description)}'
+            )
+
+
+def _references(
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    manifest: dict[str, Any],
+    lists: dict[str, Path],
+) -> dict[str, str]:
+    """Make the views ``ref_<list>``; return list name, upper case, to rows (code, label)."""
+    found: dict[str, str] = {}
+    for name, path in sorted(lists.items()):
+        relation = f'main."ref_{name}"'
+        connection.execute(f"create view {relation} as select * from {read_parquet([path])}")
+        # Of a code with several lives, the last one's label.
+        found[name.upper()] = (
+            "select code, last(label order by coalesce(valid_to, date '9999-12-31'), "
+            "coalesce(valid_from, date '0001-01-01'), label) as label "
+            f"from {relation} group by code"
+        )
+    for name, file in sorted(manifest.get("seeds", {}).items()):
+        if name.removeprefix("ref_") in lists:
+            continue  # an imported list of that name is what people asked for
+        connection.execute(
+            f'create view main."{name}" as select * from {read_parquet([home.lake / file])}'
+        )
+        columns = [row[0] for row in connection.execute(f'describe main."{name}"').fetchall()]
+        label = next((each for each in ("label", "label_fr") if each in columns), None)
+        if label:
+            found[name.upper()] = (
+                f'select "{columns[0]}" as code, {label} as label from main."{name}"'
+            )
+    return found
+
+
+def _labelled(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    codes: dict[str, str],
+    references: dict[str, str],
+) -> None:
+    """Make ``<mart>_labelled``: each coded column followed by its label, NULL without its list."""
+    described = connection.execute(f"describe main.{name}").fetchall()
+    selected, joins = [], []
+    for column, kind, *_ in described:
+        selected.append(f'mart."{column}"')
+        if column not in codes:
+            continue
+        rows = references.get(codes[column].upper())
+        if rows is None:
+            selected.append(f'cast(null as varchar) as "{column}_label"')
+            continue
+        if kind == "VARCHAR":
+            key, own = "replace(upper(trim(cast(code as varchar))), '.', '')", f'mart."{column}"'
+        else:  # lists write 01 or 1
+            key, own = "try_cast(code as bigint)", f'cast(mart."{column}" as bigint)'
+        alias = f'"of_{column}"'
+        # Two codes that read alike give one label, so that no row is doubled.
+        joins.append(
+            f"left join (select {key} as key, max(label) as label from ({rows}) group by 1) "
+            f"as {alias} on {own} = {alias}.key"
+        )
+        selected.append(f'{alias}.label as "{column}_label"')
+    connection.execute(
+        f"create view main.{name}_labelled as select {', '.join(selected)} "
+        f"from main.{name} as mart {' '.join(joins)}"
+    )
+    connection.execute(
+        f"comment on view main.{name}_labelled is "
+        f"{_literal(f'{name}, avec le libellé de chaque code à sa suite (<colonne>_label).')}"
+    )
+
+
+def _snds(connection: duckdb.DuckDBPyConnection, name: str, parts: list[Part]) -> None:
+    """Make the view of a delivered table under its SNDS name, as people of SAS know it."""
+    table = contract_of(name)
+    own = [column.name for column in table.columns if column.is_loaded]
+    names = ", ".join(
+        [f'{each.lower()} as "{each}"' for each in own] + [each for each, _ in PROVENANCE]
+    )
+    relation = f'snds."{table.name}"'
+    connection.execute(
+        f"create view {relation} as select {names} from ({relation_sql(name, parts)})"
+    )
+    connection.execute(f"comment on view {relation} is {_literal(table.grain)}")
+    for column in table.columns:
+        if column.is_loaded and column.description:
+            connection.execute(
+                f'comment on column {relation}."{column.name}" is {_literal(column.description)}'
             )
 
 

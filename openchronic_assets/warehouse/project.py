@@ -42,6 +42,7 @@ class Model:
     windows: dict[str, tuple[Window, Window]]
     description: str
     columns: tuple[tuple[str, str], ...]
+    codes: tuple[tuple[str, str], ...] = ()  # coded column -> its list, or a seed of ours (ref_…)
 
     def to_json(self) -> dict[str, Any]:
         """Return what staleness needs, as kept in the manifest."""
@@ -94,6 +95,15 @@ def models(home: Home, target: str = "duckdb") -> dict[str, Model]:
 def staged_tables(home: Home, target: str = "duckdb") -> set[str]:
     """Return the lake names of the raw tables that the models read."""
     return {source.name for source in parsed(home, target).sources.values()}
+
+
+def seeds(home: Home, target: str = "duckdb") -> dict[str, tuple[Path, dict[str, str]]]:
+    """Return the seeds of the project: name to its file and the types of its columns."""
+    return {
+        node.name: (project_dir() / node.original_file_path, dict(node.config.column_types))
+        for node in parsed(home, target).nodes.values()
+        if node.resource_type == "seed"
+    }
 
 
 def parsed(home: Home, target: str) -> Any:
@@ -153,6 +163,11 @@ def _models(manifest: Any) -> dict[str, Model]:
             windows=_windows(manifest, node.unique_id),
             description=node.description,
             columns=tuple((c.name, c.description) for c in node.columns.values()),
+            codes=tuple(
+                (c.name, str(c.config.meta["nomenclature"]))
+                for c in node.columns.values()
+                if "nomenclature" in c.config.meta
+            ),
         )
     return dict(sorted(found.items()))
 
