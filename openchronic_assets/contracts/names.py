@@ -40,7 +40,7 @@ _DATED = re.compile(
 )
 _PMSI = re.compile(
     r"T_(?P<field>MCO|SSR|HAD|RIP|SUP)_?(?P<year>(?:19|20)\d\d|\d\d|AA)"
-    r"(?:_(?:0[1-9]|1[0-2]|MM|NN))?_?(?P<table>[A-Z][A-Z0-9_]*?)(?:_(?P<late>20\d\d|AAAA))?"
+    r"(?:_(?P<upto>0[1-9]|1[0-2]|MM|NN))?_?(?P<table>[A-Z][A-Z0-9_]*?)(?:_(?P<late>20\d\d|AAAA))?"
 )
 _REGROUPED = re.compile(r"T_MCOAAGV\w+")
 _CARTOGRAPHIE = re.compile(
@@ -79,6 +79,18 @@ def recognise(stem: str) -> Named | None:
     if found is None and (part := _PART.fullmatch(folded)):
         found = _whole(part["stem"])
     return found
+
+
+def cumulated_to(stem: str) -> int | None:
+    """Return the month up to which a hospital table is cumulated by its name, None for the year.
+
+    Of ``T_MCO19_06B`` and ``T_MCO19B`` in one delivery, the second holds the first.
+    """
+    folded = stem.upper()
+    part = _PART.fullmatch(folded)
+    match = _PMSI.fullmatch(folded) or (_PMSI.fullmatch(part["stem"]) if part else None)
+    upto = match["upto"] if match else None
+    return int(upto) if upto and upto.isdecimal() else None
 
 
 def _whole(stem: str) -> Named | None:

@@ -95,7 +95,25 @@ def scan(folder: Path, year: int | None = None) -> Delivery:
         else:
             origin = "name" if named_year is not None else "inside"
             files.append(DeliveredFile(path, source, table, period, named_year, origin))
-    return Delivery(folder, tuple(files), tuple(others), read_manifest(folder))
+    longest = _longest(files)
+    others += [each.source for each in files if each not in longest]
+    return Delivery(folder, tuple(longest), tuple(sorted(others)), read_manifest(folder))
+
+
+def _longest(files: list[DeliveredFile]) -> list[DeliveredFile]:
+    """Return the files without those that another one of the delivery holds whole.
+
+    Hospital tables are also delivered cumulated up to a month (``T_MCO19_06B``): beside a longer one
+    of the same year, the shorter one would double its stays.
+    """
+    months = {
+        each.source: names.cumulated_to(formats.stem(each.path.name) or "") or 13 for each in files
+    }
+    longest: dict[tuple[str, str], int] = {}
+    for each in files:
+        key = each.table, each.period
+        longest[key] = max(longest.get(key, 0), months[each.source])
+    return [each for each in files if months[each.source] == longest[each.table, each.period]]
 
 
 def recognise(name: str) -> tuple[str, str, int | None] | None:

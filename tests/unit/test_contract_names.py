@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from openchronic_assets.contracts import load, tables
-from openchronic_assets.contracts.names import Named, recognise
+from openchronic_assets.contracts.names import Named, cumulated_to, recognise
+from openchronic_assets.ingestion.delivery import scan
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,19 @@ def test_every_pmsi_table_is_recognised_in_every_year_in_which_it_exists() -> No
             if any(year in column.years for column in load(name).columns):
                 delivered = name.replace("aa", f"{year % 100:02d}", 1)
                 assert recognise(delivered) == Named(name, str(year), year), delivered
+
+
+def test_a_table_cumulated_up_to_a_month_says_which() -> None:
+    assert cumulated_to("T_MCO19_06B") == cumulated_to("t_mco19_06b_part2") == 6
+    assert cumulated_to("T_MCO19B") is cumulated_to("ER_PRS_F_201906") is None
+
+
+def test_stays_are_not_doubled_by_the_months_that_a_longer_table_holds(tmp_path: Path) -> None:
+    for name in ("T_MCO19_03B", "T_MCO19_06B", "T_MCO20B_P1", "T_MCO20B_P2", "T_MCO20_12B",
+                 "T_SSR19_06B"):  # fmt: skip
+        (tmp_path / f"{name}.csv").write_text("ETA_NUM\n")
+    found = scan(tmp_path)
+    assert [each.source for each in found.files] == [
+        "T_MCO19_06B.csv", "T_MCO20B_P1.csv", "T_MCO20B_P2.csv", "T_SSR19_06B.csv",
+    ]  # fmt: skip
+    assert found.out_of_scope == ("T_MCO19_03B.csv", "T_MCO20_12B.csv")
