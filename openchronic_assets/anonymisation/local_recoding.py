@@ -243,12 +243,12 @@ def _satisfying(
     owner[left[positions]] = class_of
     bad = np.zeros(classes, dtype=bool)
     for each in cube.sensitive:
-        bad |= failing(asked, _classes(each, owner))
+        bad |= failing(asked, classes_of(each, owner))
     marked[positions] = ~bad[class_of]
     return marked, int(np.count_nonzero(~bad))
 
 
-def _classes(each: Sensitive, owner: NDArray[np.int64]) -> Classes:
+def classes_of(each: Sensitive, owner: NDArray[np.int64]) -> Classes:
     """Return the sensitive values of the classes ``owner`` (m,) gives the tuples; -1 is none."""
     of_entry = owner[each.tuples]
     inside = of_entry >= 0
@@ -291,7 +291,7 @@ def _place(
         inside = position[recoding.class_of] < joined
         owner = np.where(inside, 0, -1)
         if int(cube.counts[inside].sum()) >= asked.k and not any(
-            failing(asked, _classes(each, owner)).any()
+            failing(asked, classes_of(each, owner)).any()
             for each in cube.sensitive
             if asked.needs_sensitive
         ):

@@ -219,3 +219,65 @@ def risk_command(
             highlight=False,
         )
     show([{"column": name, **figures} for name, figures in result["sensitive"].items()])
+
+
+@app.command("calibrate")
+def calibrate_command(
+    file: FileArgument,
+    quasi: QuasiOption,
+    hierarchies: Annotated[Path, typer.Option(help="Folder of <column>.csv: leaf;level1;...;*")],
+    destination: Annotated[Path, typer.Option("--out", help="A new folder.")],
+    sensitive: SensitiveOption = None,
+    ks: Annotated[str, typer.Option("--ks", help="Smallest classes to try.")] = "5,11,12,20,50",
+    limits: Annotated[str, typer.Option(help="Suppression limits to try.")] = "0,0.01,0.02,0.05",
+    diversity: Annotated[str | None, typer.Option("--l", help="l-diversity of each.")] = None,
+    t: Annotated[str | None, typer.Option("--t", help="t-closeness of each.")] = None,
+    distance: DistanceOption = "equal",
+    max_risk: Annotated[float, typer.Option(help="Highest risk of singling out.")] = 0.09,
+    max_suppressed: Annotated[float, typer.Option(help="Largest share of rows removed.")] = 0.02,
+    max_t: Annotated[float, typer.Option(help="Largest distance of a class.")] = 0.3,
+    person: Annotated[str | None, typer.Option(help="Column of the person.")] = None,
+    drop: Annotated[str | None, typer.Option(help="Columns to leave out.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the frontier between privacy and utility, and choose by a rule written before."""
+    from openchronic_assets.anonymisation.any_table import finite, prepare
+    from openchronic_assets.anonymisation.calibration_report import write_calibration
+    from openchronic_assets.anonymisation.frontier import Thresholds, frontier, rows_of
+
+    try:
+        sizes = [int(each) for each in columns(ks)]
+    except ValueError as error:
+        raise UsageError("--ks is a list of whole numbers: 5,11,12") from error
+    if not sizes or not columns(limits):
+        raise UsageError("give at least one k and one limit to try")
+    if destination.exists():
+        raise UsageError(f"{destination} exists: give a new folder")
+    prepared = prepare(
+        file,
+        columns(quasi),
+        hierarchies,
+        columns(sensitive),
+        distance=distance,
+        person=person,
+        drop=columns(drop),
+    )
+    rule = Thresholds(risk=max_risk, suppressed=max_suppressed, t=max_t)
+    points = frontier(prepared, ks=sizes, limits=columns(limits), l=diversity, t=t, thresholds=rule)
+    records = prepared.cube.records
+    write_calibration(destination, file.name, records, columns(quasi), points, rule)
+    rows = rows_of(points)
+    chosen = next((row for row in rows if row["chosen"]), None)
+    if as_json:
+        print_json(finite({"out": str(destination), "chosen": chosen, "points": rows}))
+        return
+    shown = ("method", "k", "limit", "loss", "prosecutor_max", "suppressed_share", "query_error")
+    show(
+        [
+            {name: round(v, 5) if isinstance(v := row[name], float) else v for name in shown}
+            | {"": "chosen" if row["chosen"] else "" if row["admissible"] else "too risky"}
+            for row in rows
+        ]
+    )
+    out.print(f"page: {plain(str(destination / 'calibration.html'))}", highlight=False)
