@@ -13,7 +13,8 @@ referentials, CépiDc   ``IR_BEN_R``, ``IR_BEN_R_2020``, ``IR_BEN_R_20201016``, 
 open files             under their published names too: ``demographie-effectifs-et-les-densites``
                        (professionals), ``etalab-cs1100507-stock-20240105`` (establishments)
 Open DAMIR             ``A201501``, ``A2025_01``, ``OPEN_DAMIR_202501``
-any of them            a part of a bigger file: ``_PART2``, ``_P2``, ``_001`` at the end
+any of them            a part of a bigger file: ``_PART2``, ``_P2``, ``_001``, ``_T1`` (a quarter),
+                       ``_S2`` (half a year) at the end
 =====================  =============================================================
 """
 
@@ -33,7 +34,7 @@ RENAMED = {
     "T_MCOAALACT": "T_MCOaaSUP_LACT",
     "T_MCOAAFFM": "T_SUPaaFFM",
 }
-_PART = re.compile(r"(?P<stem>.+?)_(?:(?:PART|P|LOT)_?\d{1,3}|\d{3})")
+_PART = re.compile(r"(?P<stem>.+?)_(?:(?:PART|P|LOT)_?\d{1,3}|\d{3}|[TQ][1-4]|S[12])")
 _DATED = re.compile(
     r"(?P<name>[A-Z][A-Z0-9_]*?)"
     r"(?:_(?P<year>(?:19|20)\d\d|AAAA)(?:[_-]?(?P<month>0[1-9]|1[0-2])(?P<day>[0-3]\d)?)?)?"
@@ -48,9 +49,10 @@ _CARTOGRAPHIE = re.compile(
 )
 _OPEN_DAMIR = re.compile(r"(?:OPEN_DAMIR_)?A(?P<year>20\d\d)[_-]?(?P<month>0[1-9]|1[0-2])")
 
-# The names under which open files are published, for those that have one.
+# Names under which files are published or known, apart from those of their tables.
 _PUBLISHED = (
     (re.compile(r"DEMOGRAPHIE-EFFECTIFS-ET-LES-DENSITES"), "OPEN_PROFESSIONALS"),
+    (re.compile(r"IR_PHA_R_(?:NO_UNUSED_DATA|WITH_MOLECULES)"), "IR_PHA_R"),
     (re.compile(r"ETALAB-CS11005\d\d-STOCK(?:-\d{8}(?:-\d{4})?)?"), "OPEN_ESTABLISHMENTS"),
 )
 

@@ -103,8 +103,8 @@ def scan(folder: Path, year: int | None = None) -> Delivery:
 def _longest(files: list[DeliveredFile]) -> list[DeliveredFile]:
     """Return the files without those that another one of the delivery holds whole.
 
-    Hospital tables are also delivered cumulated up to a month (``T_MCO19_06B``): beside a longer one
-    of the same year, the shorter one would double its stays.
+    Hospital tables are also delivered cumulated up to a month (``T_MCO19_06B``): beside a longer
+    one of the same year, the shorter one would double its stays.
     """
     months = {
         each.source: names.cumulated_to(formats.stem(each.path.name) or "") or 13 for each in files

@@ -24,6 +24,8 @@ from openchronic_assets.ingestion.delivery import scan
         ("ER_DCT_F_2019_PART2", "ER_DCT_F", "2019", 2019),
         ("ER_PRS_F_2019_001", "ER_PRS_F", "2019", 2019),
         ("ER_PRS_F_P12", "ER_PRS_F", "all", None),
+        ("ER_PRS_F_2019_T3", "ER_PRS_F", "2019", 2019),
+        ("IR_PHA_R_No_Unused_Data", "IR_PHA_R", "all", None),
         ("MA_REM_FT_2019", "MA_REM_FT", "2019", 2019),
         # PMSI, every field: two digits, four, the schema's aa, and a table cumulated up to a month.
         ("T_MCO19B", "T_MCOaaB", "2019", 2019),
