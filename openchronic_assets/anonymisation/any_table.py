@@ -431,7 +431,6 @@ def anonymise(
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     out: Path | str | None = None,
-    overwrite: bool = False,
     order_key: bytes | None = None,
 ) -> Anonymised:
     """Anonymise a table.
@@ -461,8 +460,7 @@ def anonymise(
         person: column that names the person: must not repeat, is left out.
         drop: columns to leave out.
         keep: columns to publish although they tell rows apart.
-        out: a new ``.csv`` or ``.parquet`` file.
-        overwrite: whether ``out`` may exist.
+        out: a ``.csv`` or ``.parquet`` file; one that exists is replaced, whole, in the end.
         order_key: secret of the order of rows; drawn and forgotten when not given.
 
     Returns:
@@ -477,7 +475,7 @@ def anonymise(
     asked = criteria(
         k, l=l, l_kind=l_kind, c=c, alpha=alpha, t=t, beta=beta, enhanced=enhanced, delta=delta
     )
-    target = None if out is None else _target(data, Path(out), overwrite)
+    target = None if out is None else _target(data, Path(out))
     prepared = prepare(
         data,
         quasi,
@@ -582,7 +580,7 @@ def _publishable(hierarchy: Hierarchy, used: Mapping[str, int]) -> Sequence[str]
     return hierarchy.labels if coarser else ()
 
 
-def _target(data: Any, out: Path, overwrite: bool) -> Path:
+def _target(data: Any, out: Path) -> Path:
     if out.suffix.lower() not in (".csv", ".parquet", ".pq"):
         raise UsageError(f"{out}: write to a .csv or a .parquet file")
     if not out.parent.is_dir():
@@ -592,8 +590,6 @@ def _target(data: Any, out: Path, overwrite: bool) -> Path:
     is_path = isinstance(data, str | os.PathLike)
     if is_path and out.exists() and Path(data).exists() and out.samefile(data):
         raise UsageError("the output is the input: write to another file")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists: give another name, or --overwrite")
     return out
 
 

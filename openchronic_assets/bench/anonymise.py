@@ -44,7 +44,7 @@ def hierarchies() -> dict[str, list[tuple[str, ...]]]:
         for y in range(1920, 2021)
     ]
     region = [r for r, departments in enumerate(_REGIONS) for _ in range(departments)]
-    deaths = [("NA", "alive", "alive", "*")]
+    deaths: list[tuple[str, ...]] = [("NA", "alive", "alive", "*")]
     deaths += [(month, month[:4], "dead", "*") for month in _months()]
     return {
         "birth_year": years,

@@ -58,7 +58,7 @@ def anonymise_command(
     quasi: QuasiOption,
     hierarchies: Annotated[Path, typer.Option(help="Folder of <column>.csv: leaf;level1;...;*")],
     k: Annotated[int, typer.Option("--k", help="Smallest class.")],
-    destination: Annotated[Path, typer.Option("--out", help="A new .csv or .parquet file.")],
+    destination: Annotated[Path, typer.Option("--out", help="A .csv or .parquet file.")],
     sensitive: SensitiveOption = None,
     diversity: Annotated[str | None, typer.Option("--l", help="l-diversity.")] = None,
     l_kind: Annotated[
@@ -95,7 +95,6 @@ def anonymise_command(
         Path | None,
         typer.Option(help="File with the secret of the order of rows; else drawn and forgotten."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,7 +125,6 @@ def anonymise_command(
         drop=columns(drop),
         keep=columns(keep),
         out=destination,
-        overwrite=overwrite,
         order_key=_key(order_key),
     ).report
     if as_json:

@@ -396,10 +396,8 @@ def test_nothing_is_written_over_or_left_behind(
     before = source.read_bytes()
     given: dict[str, Any] = {"quasi": ["age", "place"], "hierarchies": folder / "h", "k": 5}
     with pytest.raises(UsageError, match="the output is the input"):
-        anonymise(source, **given, out=source, overwrite=True)
+        anonymise(source, **given, out=source)
     (folder / "old.csv").write_text("mine")
-    with pytest.raises(UsageError, match="exists"):
-        anonymise(source, **given, out=folder / "old.csv")
     names = sorted(each.name for each in folder.iterdir())
 
     def lost_row(table: pa.Table, path: Path, *rest: Any, **options: Any) -> None:
@@ -408,9 +406,12 @@ def test_nothing_is_written_over_or_left_behind(
     real_write = any_table.write_table
     monkeypatch.setattr(any_table, "write_table", lost_row)
     with pytest.raises(Refused, match="read again"):
-        anonymise(source, **given, out=folder / "old.csv", overwrite=True)
+        anonymise(source, **given, out=folder / "old.csv")
     assert sorted(each.name for each in folder.iterdir()) == names
     assert (folder / "old.csv").read_text() == "mine" and source.read_bytes() == before
+    monkeypatch.undo()
+    anonymise(source, **given, out=folder / "old.csv")
+    assert (folder / "old.csv").read_text().startswith("age;place")
 
 
 @pytest.mark.parametrize("fault", ["k", "l", "entropy", "t", "ordered", "alpha", "beta", "strange"])
