@@ -31,6 +31,9 @@ def synth(
         int | None,
         typer.Option(help="Size of the world of providers; else N rounded up to a power of ten."),
     ] = None,
+    epoch: Annotated[
+        int, typer.Option(min=0, help="How often the pseudonyms have been renewed.")
+    ] = 0,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes; else one a processor. Same bytes.")
     ] = None,
@@ -55,6 +58,7 @@ def synth(
             layout=layout,
             format=file_format,
             tables=tables,
+            epoch=epoch,
             processes=processes or os.cpu_count() or 1,
         )
     if as_json:

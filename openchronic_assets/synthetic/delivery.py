@@ -60,13 +60,17 @@ class Form:
 
 @dataclass
 class Piece:
-    """What one block adds to one file; ``dirt`` counts lines from the piece's first one."""
+    """What one block adds to one file; ``dirt`` counts lines from the piece's first one.
+
+    ``good`` rows come first, then the added ones: ``bad`` to be refused, ``extra`` to be kept.
+    """
 
     name: str
     table: str
     content: bytes | pa.Table
     good: int
     bad: int
+    extra: int
     sums: dict[str, int]
     dirt: list[dirt_of.Planted]
 
@@ -123,8 +127,16 @@ def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int
             content = _compressed(content) if content else b""
     for number, each in enumerate(bad, frame.count + 1):
         planted.append(dirt_of.Planted(number, each.kind, each.column, each.becomes, each.reason))
+    refused = sum(each.becomes == "quarantined" for each in bad)
     return Piece(
-        form.name(frame.table, year), frame.table, content, frame.count, len(bad), sums, planted
+        name=form.name(frame.table, year),
+        table=frame.table,
+        content=content,
+        good=frame.count,
+        bad=refused,
+        extra=len(bad) - refused,
+        sums=sums,
+        dirt=planted,
     )
 
 
@@ -135,11 +147,12 @@ def _compressed(content: bytes) -> bytes:
 
 @dataclass
 class FileTruth:
-    """What one file holds: rows, planted bad rows, exact sums of the amounts of good rows."""
+    """What one file holds: rows, added rows to refuse or to keep, exact sums of the good rows."""
 
     table: str
     good: int = 0
     bad: int = 0
+    extra: int = 0
     sums: dict[str, int] = field(default_factory=dict)
 
     def amounts(self) -> dict[str, str]:
@@ -258,13 +271,14 @@ class Delivery:
             raise KeyError(added.name)
         known = self.files[added.name]
         # Line 1 is the header of a text file; Parquet rows count from 1.
-        before = known.good + known.bad + (0 if self.form.format == "parquet" else 1)
+        before = known.good + known.bad + known.extra + (0 if self.form.format == "parquet" else 1)
         if isinstance(added.content, bytes):
             self._handles[added.name].write(added.content)
         else:
             self._writers[added.name].write(added.content)
         known.good += added.good
         known.bad += added.bad
+        known.extra += added.extra
         for column, cents in added.sums.items():
             known.sums[column] = known.sums.get(column, 0) + cents
         return [(added.name, each.moved(before)) for each in added.dirt]

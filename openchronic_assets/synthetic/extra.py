@@ -45,7 +45,7 @@ MODELLED = {
     "IR_PHA_R": "every dispensed presentation, with its class",
     "DA_PRA_R": "every practitioner, with specialty and department",
     "BE_IDE_R": "every hospital",
-    "PSEUDONYM_CROSSWALK": "the pseudonyms of the epoch before",
+    "PSEUDONYM_CROSSWALK": "the pseudonyms of this epoch and of the next one",
     "CT_IDE_AAAA_GN": "couples and their identifier",
     "CT_IND_AAAA_GN": "persons with care in the year; the tops that an ALD decides",
     "OPEN_DAMIR": "the same lines, added up by month and cell",

@@ -65,6 +65,7 @@ class Request:
     universe_persons: int
     form: Form
     tables: str
+    epoch: int
 
     @property
     def dirty(self) -> bool:
@@ -122,6 +123,8 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     seed, years, keep = asked.seed, asked.years, asked.keep(block)
     rng = np.random.default_rng([seed, asked.universe_persons, block])
     people = population.draw(seed, block, rng, world, years)
+    if asked.epoch:
+        _renew(people, asked.epoch)
     found = conditions.onset(rng, people, world, years)
     people.silent[[each.person for each in found.episodes]] = False
     conditions.write(rng, people, found, day(years[1] + 1, 12, 1))
@@ -169,6 +172,17 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     wanted = set(extra.chosen(asked.tables))
     made.frames = [(year, each) for year, each in made.frames if each.table in wanted]
     return made
+
+
+def _renew(people: People, epoch: int) -> None:
+    """Give everyone the pseudonyms of a later epoch."""
+    index = people.first + np.arange(len(people))
+    people.psa, people.idt_ano = people.renewed(epoch)
+    people.psa2 = population.pseudonyms(people.seed, f"psa2/{epoch}", index)
+    people.nir_ano = [
+        None if nir is None else ano
+        for nir, ano in zip(people.nir_ano, people.idt_ano, strict=True)
+    ]
 
 
 def draw_block(asked: Request, block: int) -> Drawn:
@@ -229,6 +243,7 @@ def generate(
     layout: str = "portal",
     format: str = "csv",
     tables: str = "demo",
+    epoch: int = 0,
     processes: int = 1,
 ) -> dict[str, Any]:
     """Write an SNDS-shaped extract in ``out`` and its planted truth beside it.
@@ -248,6 +263,8 @@ def generate(
         format: ``csv`` or ``parquet``.
         tables: ``demo`` (those that the main job reads), ``core`` (all that are modelled) or
             ``all`` (every table that has a contract in the years, each as it was in its year).
+        epoch: how many times the provider has renewed the pseudonyms since epoch 0; all the rest
+            of the extract is the same.
         processes: how many processes draw blocks; the bytes are the same.
 
     Returns:
@@ -260,7 +277,7 @@ def generate(
     places = tuple(departments or DEFAULT_DEPARTMENTS)
     size = universe_persons or 10 ** max(3, len(str(max(persons, 1) - 1)))
     form = Form(layout, format, dirt, seed, years[1])
-    asked = Request(persons, years, seed, places, size, form, tables)
+    asked = Request(persons, years, seed, places, size, form, tables, epoch)
     _check(asked)
     out = Path(out)
     beside = Path(truth) if truth is not None else out.with_name(f"{out.name}.truth")
@@ -276,6 +293,7 @@ def generate(
         "layout": layout,
         "format": format,
         "tables": tables,
+        "epoch": epoch,
     }
     with Delivery(out, beside, form) as delivery:
         known = Truth(delivery.truth_work)
@@ -304,7 +322,7 @@ def generate(
                 # From the extract's years, not the clock: the same arguments, the same bytes.
                 "date": date(years[1] + 2, 1, 15).isoformat(),
                 "provider": PROVIDER,
-                "pseudonym_epoch": f"synthetic-{seed}",
+                "pseudonym_epoch": referentials.epoch_name(seed, epoch),
                 "layout": layout,
                 "checksums": checksums,
                 "generator": generator,
@@ -321,6 +339,8 @@ def _check(asked: Request) -> None:
         raise UsageError(f"a universe of {asked.universe_persons} persons is empty; ask for more")
     if asked.seed < 0:
         raise UsageError(f"the seed {asked.seed} is negative; give a whole number from 0")
+    if asked.epoch < 0:
+        raise UsageError(f"the epoch {asked.epoch} is negative; give a whole number from 0")
     if years[0] > years[1]:
         raise UsageError(f"years {years[0]}-{years[1]} run backwards; give FIRST-LAST")
     if years[0] < FIRST_YEAR or years[1] > LAST_YEAR:

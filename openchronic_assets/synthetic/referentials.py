@@ -14,7 +14,6 @@ from openchronic_assets.contracts import ContractError, load
 from openchronic_assets.synthetic import care, open_data
 from openchronic_assets.synthetic.filler import Spine, fill
 from openchronic_assets.synthetic.medicine import drugs
-from openchronic_assets.synthetic.population import pseudonym
 from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, pick, same, whole
 from openchronic_assets.synthetic.universe import Universe, pmsi_department
 
@@ -232,25 +231,24 @@ def _causes(deaths: Frame) -> Frame:
 
 
 def _crosswalk(made: Block, asked: Request, keep: int) -> Frame:
-    """Write the pseudonyms of the epoch before this extract's, person by person."""
-    people, seed = made.people, asked.seed
-    index = range(people.first, people.first + keep)
+    """Write the pseudonyms of this extract's epoch and those of the next one, person by person."""
+    people = made.people
+    psa, ano = people.renewed(asked.epoch + 1)
     frame = Frame("PSEUDONYM_CROSSWALK", keep)
-    nir = people.nir_ano[:keep]
-    psa = [pseudonym(seed, "psa-before", each) for each in index]
-    own = [
-        pseudonym(seed, "nir-before", each) if n is not None else f"{p}{r}"
-        for each, n, p, r in zip(index, nir, psa, people.rank[:keep].tolist(), strict=True)
-    ]
     frame.put(
-        OLD_EPOCH=f"synthetic-{seed}-before",
-        NEW_EPOCH=f"synthetic-{seed}",
-        OLD_NIR_PSA=pa.array(psa, pa.string()),
-        NEW_NIR_PSA=pa.array(people.psa[:keep], pa.string()),
-        OLD_IDT_ANO=pa.array(own, pa.string()),
-        NEW_IDT_ANO=pa.array(people.idt_ano[:keep], pa.string()),
+        OLD_EPOCH=epoch_name(asked.seed, asked.epoch),
+        NEW_EPOCH=epoch_name(asked.seed, asked.epoch + 1),
+        OLD_NIR_PSA=pa.array(people.psa[:keep], pa.string()),
+        NEW_NIR_PSA=pa.array(psa[:keep], pa.string()),
+        OLD_IDT_ANO=pa.array(people.idt_ano[:keep], pa.string()),
+        NEW_IDT_ANO=pa.array(ano[:keep], pa.string()),
     )
     return frame
+
+
+def epoch_name(seed: int, epoch: int) -> str:
+    """Return the name of an epoch of pseudonyms, as manifests and crosswalks carry it."""
+    return f"synthetic-{seed}" if epoch == 0 else f"synthetic-{seed}-{epoch}"
 
 
 def _cartographie(

@@ -275,6 +275,7 @@ class Truth:
                 "table": known.table,
                 "rows": known.good,
                 "bad_rows": known.bad,
+                "extra_rows": known.extra,
                 "amounts": known.amounts(),
             }
             for name, known in sorted(delivery.files.items())
@@ -340,14 +341,18 @@ def cents_by_person_year(
 def _by_table(delivery: Delivery) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     for known in delivery.files.values():
-        entry = tables.setdefault(known.table, {"rows": 0, "bad_rows": 0, "cents": Counter()})
+        entry = tables.setdefault(
+            known.table, {"rows": 0, "bad_rows": 0, "extra_rows": 0, "cents": Counter()}
+        )
         entry["rows"] += known.good
         entry["bad_rows"] += known.bad
+        entry["extra_rows"] += known.extra
         entry["cents"].update(known.sums)
     return {
         name: {
             "rows": entry["rows"],
             "bad_rows": entry["bad_rows"],
+            "extra_rows": entry["extra_rows"],
             "amounts": {n: str(Decimal(c).scaleb(-2)) for n, c in sorted(entry["cents"].items())},
         }
         for name, entry in sorted(tables.items())
