@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from openchronic_assets.anonymisation.battery import (
     Distance,
@@ -259,18 +260,20 @@ def _undeclared(
 
 
 def _points_at_rows(column: pa.ChunkedArray, name: str) -> bool:
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or len(column) < 2:
+    """Tell whether a column never repeats and is named like an identifier or counts the rows."""
+    if pa.types.is_nested(column.type) or len(column) < 2:
         return False
-    codes, texts = encode(column, name)
-    if len(texts) < len(codes):
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pc.count_distinct(column, mode="all").as_py() < len(column):
         return False
     if _IDENTIFIER.search(name):
         return True
     try:
-        numbers = np.array([int(text or "") for text in texts], dtype=object)[codes]
-    except ValueError:
+        numbers = column.cast(pa.int64()).to_numpy()
+    except pa.ArrowException:
         return False
-    return all(int(b) - int(a) == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    return bool((np.diff(numbers) == 1).all())
 
 
 def _sensitive(

@@ -414,7 +414,13 @@ def test_nothing_is_written_over_or_left_behind(
     assert (folder / "old.csv").read_text().startswith("age;place")
 
 
-@pytest.mark.parametrize("fault", ["k", "l", "entropy", "t", "ordered", "alpha", "beta", "strange"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "k", "l", "entropy", "recursive", "t", "ordered", "hierarchical", "alpha", "beta",
+        "enhanced", "delta", "strange",
+    ],
+)  # fmt: skip
 def test_the_written_bytes_are_judged_on_their_own(
     folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,7 +430,11 @@ def test_the_written_bytes_are_judged_on_their_own(
         "l": {"k": 1, "l": 2},
         "entropy": {"k": 1, "l": "1.5", "l_kind": "entropy"},
         "t": {"k": 1, "t": "0.1"},
+        "recursive": {"k": 1, "l": 2, "l_kind": "recursive", "c": "1.5"},
         "ordered": {"k": 1, "t": "0.1", "distance": "ordered"},
+        "hierarchical": {"k": 1, "t": "0.1", "distance": "hierarchical"},
+        "enhanced": {"k": 1, "beta": 1000, "enhanced": True},
+        "delta": {"k": 1, "delta": "0.1"},
         "alpha": {"k": 1, "alpha": "0.5"},
         "beta": {"k": 1, "beta": "0.1"},
         "strange": {"k": 1},
@@ -450,12 +460,26 @@ def test_the_written_bytes_are_judged_on_their_own(
             anonymise(
                 people(),
                 ["age", "place"],
-                TREES,
+                TREES | {"disease": [("A", "AB", "*"), ("B", "AB", "*"), ("C", "C", "*")]},
                 sensitive=["disease"],
                 out=folder / f"o.{suffix}",
                 **asked,
             )
         assert not (folder / f"o.{suffix}").exists()
+
+
+@pytest.mark.parametrize("distance", ["equal", "ordered", "hierarchical"])
+def test_the_second_count_agrees_on_a_class_on_the_threshold(folder: Path, distance: str) -> None:
+    """Two classes at the very same distance: allowed at that t, refused just below."""
+    table = pa.table({"place": ["75"] * 4 + ["2A"] * 4, "s": list("AABC") + list("ABBC")})
+    trees = {"place": PLACES, "s": [("A", "AB", "*"), ("B", "AB", "*"), ("C", "C", "*")]}
+    given: dict[str, Any] = {"k": 4, "sensitive": ["s"], "distance": distance}
+    # q - p is +-1/8 on A and B: moved 1/8, over a step of 1, of 1 in 2, under a node at 1 of 2.
+    t = {"equal": "0.125", "ordered": "0.0625", "hierarchical": "0.0625"}[distance]
+    fine = anonymise(table, ["place"], trees, t=t, out=folder / "o.csv", **given)
+    assert fine.report["levels"] == {"place": 0}
+    coarse = anonymise(table, ["place"], trees, t=f"{t}"[:-1] + "4", out=folder / "o.csv", **given)
+    assert coarse.report["levels"] == {"place": 2}
 
 
 def test_the_command_line_writes_and_tells(
