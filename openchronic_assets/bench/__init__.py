@@ -7,6 +7,7 @@ fast one does not pass by itself. Figures without a bar are told for information
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 from openchronic_assets.errors import UsageError
@@ -15,26 +16,31 @@ from openchronic_assets.errors import UsageError
 BENCHES = {
     "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
     "demo": "openchronic_assets.bench.demo:bench_demo",
-    "ingestion": "openchronic_assets.bench.ingestion:bench_ingestion",
+    "ingest": "openchronic_assets.bench.ingest:bench_ingest",
+    "synth": "openchronic_assets.bench.synth:bench_synth",
 }
 
 
-def run_bench(name: str) -> dict[str, Any]:
+def run_bench(name: str, size: str | None = None) -> dict[str, Any]:
     """Run one benchmark.
 
     Args:
         name: one of ``BENCHES``.
+        size: how much to measure, for a benchmark that knows sizes.
 
     Returns:
         ``{"name", "cases": [{"case", "value", "unit", "bar", "holds"}], "holds"}``; ``bar`` is the
         largest value that holds, or None where a figure is only told.
 
     Raises:
-        UsageError: there is no such benchmark.
+        UsageError: there is no such benchmark, or size.
         OpenChronicError: a step failed, or its result is not what it must be.
     """
     if name not in BENCHES:
         raise UsageError(f"no benchmark {name!r}; there are: {', '.join(sorted(BENCHES))}")
     module, _, function = BENCHES[name].partition(":")
-    result: dict[str, Any] = getattr(importlib.import_module(module), function)()
+    measured = getattr(importlib.import_module(module), function)
+    if size is not None and "size" not in inspect.signature(measured).parameters:
+        raise UsageError(f"the benchmark {name} has one size: leave --size out")
+    result: dict[str, Any] = measured() if size is None else measured(size=size)
     return {each: result[each] for each in ("name", "cases", "holds")}

@@ -1,64 +1,104 @@
-"""Text files for the benchmarks of ingestion, shaped by a contract and made by arithmetic."""
+"""Files of ER_PRS_F of any size: generated lines, repeated under other keys.
+
+The generator makes some fifty thousand lines of persons; a larger file holds them again and again,
+each time with other persons and other order numbers. So every column has the values and the blanks
+of a generated extract, and the keys are as many as in life.
+"""
 
 from __future__ import annotations
 
+import gzip
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from openchronic_assets.contracts import Column, load
+from openchronic_assets import synthetic
 
-YEAR = 2020
-NARROW = ("ER_UCD_F", 22)  # table, columns: the width of a typical table of DCIR
-WIDE = ("ER_PRS_F", 1000)  # all columns of the widest table
+TABLE = "ER_PRS_F"
+YEAR = 2019
+PERSONS = 3_000
+SEED = 20_190
+PARTS = ("before", "person", "between", "order_number", "after")
 
 
-def write_text(path: Path, table: str, width: int, lines: int, spoilt_every: int = 0) -> None:
-    """Write a file of a table: amounts, codes and dates that repeat as in life.
+def write_files(folder: Path, lines: int, files: int) -> list[Path]:
+    """Write files named by month of flux, of the same number of lines, as ``ER_PRS_F_201901.csv``.
 
     Args:
-        path: the file to write, separated by ``;``.
-        table: SNDS name of the table.
-        width: number of columns; optional ones go first. Those that its providers leave empty
-            (not required, in a wide table) are empty in every line.
-        lines: lines after the header.
-        spoilt_every: if not 0, one line in so many has a word for an amount.
+        folder: where to write.
+        lines: lines in all, headers apart.
+        files: number of files, twelve at most.
     """
-    columns = list(load(table).for_year(YEAR).columns)
-    for column in [each for each in columns if not each.required]:
-        if len(columns) <= width:
-            break
-        columns.remove(column)
-    sparse = width > 2 * NARROW[1]
-    cells = [
-        _cell(place, column, sparse, spoilt_every if column.role == "amount" else 0)
-        for place, column in enumerate(columns)
-    ]
+    header, block = _generated()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
     with duckdb.connect() as connection:
-        connection.execute(
-            f"copy (select {', '.join(cells)} from range({lines}) r(i)) "
-            f"to '{path}' (format csv, header, delimiter ';', quote '')"
-        )
+        connection.register("block", block)
+        for number in range(files):
+            path = folder / f"{TABLE}_{YEAR}{number + 1:02d}.csv"
+            count = lines // files + (number < lines % files)
+            _write(connection, path, header, len(block), count, number)
+            paths.append(path)
+    return paths
 
 
-def _cell(place: int, column: Column, sparse: bool, spoilt_every: int) -> str:
-    draw = f"hash(i * 131 + {place})"
-    if sparse and not column.required:
-        value = "''"
-    elif column.type == "integer":
-        value = f"{draw} % {(9, 97, 999, 99_999, 9_999_999)[place % 5]}"
-    elif column.type == "decimal":
-        value = f"cast({draw} % 1000000 / 100.0 as decimal(18, 2))"
-    elif column.type in ("date", "datetime"):
-        value = f"strftime(date '{YEAR}-01-01' + cast({draw} % 366 as int), '{column.formats[0]}')"
-    elif column.type == "yearmonth":
-        value = f"{YEAR}01 + {draw} % 12"
-    elif column.type == "year":
-        value = f"1930 + {draw} % 80"
-    elif column.role == "pseudonym":
-        value = f"printf('%017d', i // 15 * 7919 + {place})"
-    else:
-        value = f"'01C' || (100000 + {draw} % 300)"
-    if spoilt_every:
-        value = f"case when i % {spoilt_every} = 7 then 'inconnu' else cast({value} as varchar) end"
-    return f"{value} as {column.name}"
+def _generated() -> tuple[str, pa.Table]:
+    """Return the header and the lines of a generated extract, cut around the keys."""
+    with tempfile.TemporaryDirectory(prefix="openchronic-bench-") as name:
+        folder = Path(name) / "extract"
+        synthetic.generate(folder, PERSONS, (YEAR, YEAR), SEED, ["23"], truth=Path(name) / "truth")
+        texts = [
+            gzip.decompress(path.read_bytes()).decode()
+            for path in sorted(folder.rglob(f"{TABLE}_*.csv.gz"))
+        ]
+    header = texts[0].split("\n", 1)[0]
+    names = header.split(";")
+    rows = [row for text in texts for row in _cut(text, names)]
+    columns = zip(*rows, strict=True)
+    return header, pa.table(dict(zip(PARTS, map(list, columns), strict=True)))
+
+
+def _cut(text: str, names: list[str]) -> Iterator[tuple[str, ...]]:
+    person, order = names.index("BEN_NIR_PSA"), names.index("DCT_ORD_NUM")  # in this order
+    for line in text.splitlines()[1:]:
+        cells = line.split(";")
+        if len(cells) == len(names) and cells[order].isdigit():
+            yield (
+                ";".join([*cells[:person], ""]),
+                cells[person],
+                ";".join(["", *cells[person + 1 : order], ""]),
+                cells[order],
+                ";".join(["", *cells[order + 1 :]]),
+            )
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    header: str,
+    block: int,
+    lines: int,
+    number: int,
+) -> None:
+    copies = -(-lines // block)
+    first = 1 + number * 10_000
+    # The delimiter is one that no line holds: each line is one cell.
+    connection.execute(
+        f"""
+        copy (
+            select '{header}' as line
+            union all
+            (
+                select concat(
+                    before, left(person, 13), lpad(cast(n % 10000 as varchar), 4, '0'),
+                    "between", cast(order_number as bigint) + n * 1000000, after
+                )
+                from range({first}, {first + copies}) copies(n), block
+                limit {lines}
+            )
+        ) to '{path}' (format csv, header false, delimiter '\x01', quote '', escape '')
+        """
+    )

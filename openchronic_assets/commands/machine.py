@@ -78,6 +78,9 @@ def docs(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="What to measure; a wrong name lists them.")],
+    size: Annotated[
+        str | None, typer.Option(help="How much: ingest knows small, medium and full.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,7 +88,7 @@ def bench(
     from openchronic_assets.bench import run_bench
 
     with drawn(as_json):
-        result = run_bench(name)
+        result = run_bench(name, size)
     if as_json:
         print_json(result)
     else:
