@@ -11,7 +11,7 @@ from openchronic_assets import progress
 from openchronic_assets.contracts import Table, load, tables
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import deliveries
-from openchronic_assets.ingestion.balance import Balance, balance
+from openchronic_assets.ingestion.balance import Balance, balances
 from openchronic_assets.ingestion.landing import is_in_lake, landed
 from openchronic_assets.ingestion.report import decimal_text
 from openchronic_assets.ingestion.run import ingest
@@ -19,7 +19,21 @@ from openchronic_assets.ingestion.spark import prepare_environment
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 
-GROUPS = {"DCIR": "raw_dcir", "BENEFICIAIRE": "raw_referentials", "PMSI_MCO": "raw_pmsi"}
+# People look for a table by its product; products that are looked at together are one group.
+GROUPS = {
+    "DCIR": "raw_dcir",
+    "BENEFICIAIRE": "raw_referentials",
+    "REFERENTIALS": "raw_referentials",
+    "IDENTITY": "raw_referentials",
+    "PMSI_MCO": "raw_pmsi_mco",
+    "PMSI_SSR": "raw_pmsi_ssr",
+    "PMSI_HAD": "raw_pmsi_had",
+    "PMSI_RIMP": "raw_pmsi_rimp",
+    "CEPIDC": "raw_causes_of_death",
+    "CARTOGRAPHIE": "raw_cartographie",
+    "DAMIR": "raw_damir",
+    "OPEN_DATA": "raw_open_data",
+}
 
 
 def key(table: Table) -> dg.AssetKey:
@@ -35,7 +49,7 @@ def _spec(table: Table) -> dg.AssetSpec:
     ]
     return dg.AssetSpec(
         key(table),
-        group_name=GROUPS.get(table.product, "raw_causes_of_death"),
+        group_name=GROUPS[table.product],
         description=f"{table.name}: {table.grain}. Typed, pseudonymised, with provenance.",
         kinds={"spark", "parquet"},
         metadata={"dagster/column_schema": dg.TableSchema(columns), "product": table.product},
@@ -93,15 +107,24 @@ def raw_tables(
         messages += result.messages
     for message in messages:
         context.log.warning(message)
-    for name in tables():
-        table = load(name)
-        counted = balance(place, name)
-        selected = key(table) in context.selected_asset_keys
-        if selected:
-            yield dg.MaterializeResult(asset_key=key(table), metadata=_metadata(counted))
-        if dg.AssetCheckKey(key(table), "balance") in context.selected_asset_check_keys:
+    every = deliveries.records(place)
+    for name, counted in balances(place, every).items():
+        asset = key(load(name))
+        # What nobody delivered and nothing reads is no event: there are some 180 tables.
+        if not counted.files and not _is_read(context, asset):
+            continue
+        if asset in context.selected_asset_keys:
+            yield dg.MaterializeResult(
+                asset_key=asset,
+                metadata=_metadata(counted)
+                | {
+                    "path": dg.MetadataValue.path(str(place.raw / asset.path[-1])),
+                    "deliveries": len(every),
+                },
+            )
+        if dg.AssetCheckKey(asset, "balance") in context.selected_asset_check_keys:
             yield dg.AssetCheckResult(
-                asset_key=key(table),
+                asset_key=asset,
                 check_name="balance",
                 passed=counted.holds,
                 metadata=_metadata(counted) | {"wrong": list(counted.wrong)},
@@ -116,8 +139,13 @@ def _session(pyspark: LazyPySparkResource) -> SparkSession:
     return session
 
 
+def _is_read(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> bool:
+    """Whether some asset is made from it: left out, Dagster would skip those of the same run."""
+    graph = context.repository_def.asset_graph
+    return not graph.has(asset) or bool(graph.get(asset).child_keys)
+
+
 def _metadata(counted: Balance) -> dict[str, Any]:
-    place = home()
     return {
         "dagster/row_count": counted.kept,
         "files": counted.files,
@@ -134,6 +162,4 @@ def _metadata(counted: Balance) -> dict[str, Any]:
             }
             for name, amount in counted.amounts.items()
         },
-        "path": dg.MetadataValue.path(str(place.raw / load(counted.table).raw_name)),
-        "deliveries": len(deliveries.records(place)),
     }
