@@ -90,6 +90,13 @@ def pmsi_department(department: str) -> str:
     return PMSI_OVERSEAS.get(department, department[:2])
 
 
+def _key(number: str) -> str:
+    """Return the key of a FINESS number: Luhn's, A counting as 1."""
+    digits = [int(c) if c.isdigit() else ord(c) - ord("A") + 1 for c in reversed(number)]
+    doubled = [sum(divmod(2 * d, 10)) if i % 2 == 0 else d for i, d in enumerate(digits)]
+    return str(-sum(doubled) % 10)
+
+
 def _prefix(department: str) -> str:
     return pmsi_department(department)
 
@@ -135,8 +142,10 @@ def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
             of[(place, kind)] = np.arange(start, start + count)
         short = "97" if len(department) == 3 else department
         for each in range(max(4, round(residents[place] / 60_000))):
-            # Numbers from x99xxxxx up are not attributed: no real hospital is named.
-            hospitals.append(Hospital(f"{short}99{place:02d}{each:03d}", place, each % 4 == 3))
+            # Numbers from x99xxxxx up are not attributed: no real hospital is named. Eight
+            # characters tell a hospital, the ninth is their key.
+            number = f"{short}99{department[2:] or '0'}{each:03d}"
+            hospitals.append(Hospital(number + _key(number), place, each % 4 == 3))
     return Universe(
         departments,
         tuple(communes),
