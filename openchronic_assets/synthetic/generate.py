@@ -297,7 +297,9 @@ def generate(
         OpenChronicError: the files could not be written; nothing is left behind.
     """
     places = tuple(departments or DEFAULT_DEPARTMENTS)
-    size = universe_persons or 10 ** max(3, len(str(max(persons, 1) - 1)))
+    size = universe_persons
+    if size is None:
+        size = 10 ** max(3, len(str(max(persons, 1) - 1)))
     form = Form(layout, format, dirt, seed, years[1])
     asked = Request(persons, years, seed, places, size, form, tables, epoch)
     _check(asked)
