@@ -36,7 +36,7 @@ _MAGIC = {
 _HEAD = 4096
 # Control characters that no text holds; NUL and others of them mark a damaged or foreign file.
 _CONTROLS = bytes({*range(32)} - {7, 8, 9, 10, 11, 12, 13, 26, 27})
-# Data of people compress 5 to 50 times, repeated lines 300 times; deflate's limit is 1,032.
+# ER_PRS_F compresses 14 times, one line repeated 340 times; deflate's limit is 1,032.
 EXPANSION = 1000
 EXPANSION_FLOOR = 1 << 30  # bytes below which any expansion is harmless
 
