@@ -132,7 +132,7 @@ def order_of(key: NDArray[np.int64], span: int) -> NDArray[np.int64]:
 def stable_order(key: NDArray[np.int64], span: int) -> NDArray[np.int64]:
     """Return the positions that sort keys of a known span, equal keys in order of position."""
     bits = max(1, len(key).bit_length())
-    if span.bit_length() + bits > 62:
+    if (span - 1).bit_length() + bits > 62:
         return np.argsort(key, kind="stable")
     # Key and position in one number: sorting values is several times faster than positions.
     joint = (key << bits) | np.arange(len(key))
