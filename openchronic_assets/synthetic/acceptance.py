@@ -18,6 +18,8 @@ from openchronic_assets.synthetic import figures
 # Consultations and visits of general practitioners, teleconsultations included (IR_NAT_V).
 GP_NATURES = (1098, 1109, 1110, 1111, 1157, 1164, 1191, 1192, 1209, 1210, 1211, 1214)
 GP_SPECIALTIES = (1, 22, 23)
+# A day of rehabilitation, psychiatry or home hospitalisation: order of the daily tariffs (TJP).
+DAY_CENTS = 25_000
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def measure(folder: Path) -> list[Band]:
     totals = json.loads((truth / "truth.json").read_text(encoding="utf-8"))
     first, last = totals["generator"]["years"]
     with duckdb.connect() as base:
-        for name in ("persons", "ald_episodes", "stays", "amounts"):
+        for name in ("persons", "ald_episodes", "stays", "field_stays", "visits", "amounts"):
             base.read_parquet(str(truth / f"{name}.parquet")).create_view(name)
         values = _from_truth(base, first, last) | _from_files(base, folder, first, last)
     return [
@@ -159,6 +161,11 @@ def _from_truth(base: duckdb.DuckDBPyConnection, first: int, last: int) -> dict[
                 ) / (select count(*) from persons where {alive})
             from (select * from persons where {alive}) inner join ald_episodes using (index)
         """),
+        # Sent home, or admitted through the emergency room.
+        "emergency": (
+            _one(base, "select count(*) from visits where kind = 'emergency'")
+            + _one(base, "select count(*) from stays where urgent and sessions = 0")
+        ) / years,
         "mco_stays": _one(base, "select count(*) from stays where sessions = 0") / years,
         "hospitalised": 100 * _one(base, "select count(distinct (index, year)) from stays") / years,
         "deaths": 1000 * _one(base, """
@@ -176,7 +183,7 @@ def _valuation(base: duckdb.DuckDBPyConnection) -> str:
         return "valuation_cents"
     tariffs = {row["profile"]: int(row["tariff_cents"]) for row in figures.rows("stays.csv")}
     cases = " ".join(f"when '{name}' then {cents}" for name, cents in tariffs.items())
-    return f"(case profile {cases} else 0 end)"
+    return f"(case profile {cases} else 0 end) * greatest(sessions, 1)"
 
 
 def _from_files(
@@ -193,12 +200,6 @@ def _from_files(
                 and try_cast(PSE_SPE_COD as int) in {GP_SPECIALTIES}
                 and try_cast(CPL_MAJ_TOP as int) < 2
         """) / years  # fmt: skip
-    outside = source(folder, *(f"T_MCO{year % 100:02d}FBSTC" for year in range(first, last + 1)))
-    stays = source(folder, *(f"T_MCO{year % 100:02d}B" for year in range(first, last + 1)))
-    if outside is not None and stays is not None:
-        admitted = _one(base, f"select count(*) from {stays} where ENT_PRV = '5'")
-        sent_home = _one(base, f"select count(*) from {outside} where ACT_COD = 'ATU'")
-        values["emergency"] = (admitted + sent_home) / years
     values["ald_spend"] = 100 * _one(base, f"""
         with ill as (
             select distinct index
@@ -210,6 +211,8 @@ def _from_files(
             select index, reimbursed_cents + complement_reimbursed_cents as cents from amounts
             union all
             select index, {_valuation(base)} as cents from stays
+            union all
+            select index, {DAY_CENTS} * (exit_date - entry_date + 1) as cents from field_stays
         )
         select sum(cents) filter (where index in (select index from ill)) / sum(cents) from spent
     """)  # fmt: skip

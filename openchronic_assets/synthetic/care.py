@@ -33,6 +33,7 @@ PARTICIPATION, FRANCHISE = 1952, 1972
 PHARMACY = {100: 3311, 65: 3313, 30: 3312, 15: 3312}
 HOSPITAL_DRUG, BIOLOGY, NURSE, STAY = 3317, 3211, 3111, 2111
 AMBULANCE, LIGHT_VEHICLE, TAXI = 4212, 4213, 4214
+DENTAL_CARE, DENTAL_PROSTHESIS, GLASSES, HEARING_AID = 1451, 1476, 3531, 3540
 ATU = 2532  # cents of an emergency visit
 FRANCHISE_CODE = 16  # CPL_AFF_COD of participations and franchises
 NULL = -1
@@ -239,6 +240,7 @@ def draw(
     _outpatients(context, builder)
     _emergencies(context, builder, stays)
     _devices(context, builder)
+    _teeth_eyes_ears(context, builder)
     _transports(context, builder, stays, years)
     _private_stays(context, builder, stays, years)
     _other_payers(context, builder)
@@ -816,7 +818,7 @@ def _emergencies(c: _Context, builder: _Builder, stays: Stays) -> None:
 
     About four in five (22 % are admitted). They are billed by the hospital, outside DCIR.
     """
-    rate = _by_age(c.age, (2, 16, 30, 65, 80), (0.45, 0.26, 0.27, 0.20, 0.23, 0.36))
+    rate = _by_age(c.age, (2, 16, 30, 65, 80), (0.47, 0.27, 0.28, 0.21, 0.24, 0.38))
     who, when = c.happen(rate * np.where(c.sick, 1.2, 0.95))
     hospitals = _public_near(c, who)
     _, exo = c.exemption(who, when, c.rng.random(len(who)) < 0.3)
@@ -869,6 +871,41 @@ def _devices(c: _Context, builder: _Builder) -> None:
         quantity=number,
         price=price[device],
     )
+
+
+def _teeth_eyes_ears(c: _Context, builder: _Builder) -> None:
+    """Dental care and prostheses, glasses, hearing aids: small bases, large overruns.
+
+    They are most of what people pay themselves (Drees, health accounts).
+    """
+    for nature, edges, levels, base, low, high, percent in (
+        (DENTAL_CARE, (3, 16), (0.05, 0.5, 0.6), 2892, 2892, 2892, 70),
+        (DENTAL_PROSTHESIS, (25, 45), (0.01, 0.28, 0.50), 10750, 38000, 78000, 70),
+        (GLASSES, (5, 42), (0.08, 0.30, 0.54), 500, 19000, 52000, 60),
+        (HEARING_AID, (55, 70), (0.001, 0.025, 0.075), 40000, 95000, 170000, 60),
+    ):
+        who, when = c.happen(_by_age(c.age, edges, levels))
+        count = len(who)
+        luck = c.rng.random((2, count))
+        _, exo = c.exemption(who, when, np.zeros(count, bool))
+        paid = low + (luck[0] * (high - low) / 100).astype(np.int64) * 100
+        rate = np.full(count, percent)
+        amount = np.full(count, base)
+        builder.add(
+            person=who,
+            care=when,
+            claim=builder.claim(count),
+            nature=np.full(count, nature),
+            base_nature=np.full(count, nature),
+            price=amount,
+            base=amount,
+            paid=paid,
+            repaid=repay(amount, rate),
+            rate=rate,
+            exo=exo,
+            executor=c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who] + nature),
+            prescriber=np.full(count, NULL),
+        )
 
 
 def _transports(c: _Context, builder: _Builder, stays: Stays, years: tuple[int, int]) -> None:

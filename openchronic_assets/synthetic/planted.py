@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from openchronic_assets.synthetic import effects, truth
+from openchronic_assets.synthetic import effects, pathologies, truth
 from openchronic_assets.synthetic.hospital import profiles
 from openchronic_assets.synthetic.medicine import drugs
 from openchronic_assets.synthetic.text import NEVER, Ints, day, pick, year_of
@@ -35,6 +35,9 @@ def of(
         "stays": _stays(made, world, keep, totals),
         "amounts": _amounts(made, keep),
         "ald_onset_risk": _onset_risk(made, years, keep),
+        "ald_requests": _requests(made, keep),
+        "pathologies": _pathologies(made, world, years, keep),
+        "moves": _moves(made, world, keep),
         "field_stays": _field_stays(made, world, keep),
         "visits": _visits(made, world, keep),
         "exposures": _exposures(made, keep),
@@ -172,6 +175,48 @@ def _onset_risk(made: Block, years: tuple[int, int], keep: int) -> pa.Table:
         year=(years[0] + np.r_[year, any_year])[order],
         ald_num=np.r_[slot + 1, np.zeros(len(any_year), np.int64)][order],
         risk=np.r_[risk[year, person, slot], made.found.risk_of_any[any_year, any_person]][order],
+    )
+
+
+def _requests(made: Block, keep: int) -> pa.Table:
+    asked = sorted(
+        (each for each in made.found.requests if each.person < keep),
+        key=lambda r: (r.person, r.requested, r.number),
+    )
+    return truth.table(
+        "ald_requests",
+        index=[made.people.first + each.person for each in asked],
+        ald_num=[each.number for each in asked],
+        cim10=[each.code for each in asked],
+        request_date=[each.requested for each in asked],
+        decision_date=[each.decided for each in asked],
+        granted=[each.granted for each in asked],
+    )
+
+
+def _pathologies(made: Block, world: Universe, years: tuple[int, int], keep: int) -> pa.Table:
+    drawn = pathologies.draw(made.people, made.found, world.seed, world.size, years)
+    known = sorted(
+        (each for each in drawn if each.person < keep), key=lambda o: (o.person, o.start, o.name)
+    )
+    return truth.table(
+        "pathologies",
+        index=[made.people.first + each.person for each in known],
+        pathology=[each.name for each in known],
+        start_date=[each.start for each in known],
+        from_ald=[each.ald for each in known],
+    )
+
+
+def _moves(made: Block, world: Universe, keep: int) -> pa.Table:
+    people = made.people
+    who = np.flatnonzero(people.moved[:keep] < NEVER)
+    return truth.table(
+        "moves",
+        index=people.first + who,
+        move_date=people.moved[who],
+        from_department=[world.departments[p] for p in people.place_before[who].tolist()],
+        to_department=[world.departments[p] for p in people.place[who].tolist()],
     )
 
 

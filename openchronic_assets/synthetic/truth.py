@@ -96,6 +96,35 @@ TABLES: dict[str, TruthTable] = {
             ("worse_date", "date", "day on which it grows severer by one; NULL if it does not"),
         ),
     ),
+    "ald_requests": TruthTable(
+        "one request for an ALD; only what was granted has rows in IR_IMB_R",
+        (
+            _INDEX,
+            ("ald_num", "int", "ALD number asked for"),
+            ("cim10", "text", "CIM-10 code of the request"),
+            ("request_date", "date", "day of the request"),
+            ("decision_date", "date", "day of the decision"),
+            ("granted", "flag", "the exemption was given"),
+        ),
+    ),
+    "pathologies": TruthTable(
+        "one pathology or chronic treatment of the cartographie of one person",
+        (
+            _INDEX,
+            ("pathology", "text", "name of the top, a row of calibration/pathologies.csv"),
+            ("start_date", "date", "onset"),
+            ("from_ald", "flag", "it begins with the person's ALD; else treated without one"),
+        ),
+    ),
+    "moves": TruthTable(
+        "one move of one person to another department",
+        (
+            _INDEX,
+            ("move_date", "date", "first day in the new department"),
+            ("from_department", "text", "INSEE department before"),
+            ("to_department", "text", "INSEE department after"),
+        ),
+    ),
     "ald_onset_risk": TruthTable(
         "one person and ALD at one landmark, 1 January of a year: only true risks above 0.001, and"
         " ald_num 0 for any ALD, of everyone",
