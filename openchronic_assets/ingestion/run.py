@@ -20,7 +20,15 @@ import duckdb
 
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError
-from openchronic_assets.ingestion import deliveries, epochs, identity, landing, lines, spark
+from openchronic_assets.ingestion import (
+    deliveries,
+    epochs,
+    formats,
+    identity,
+    landing,
+    lines,
+    spark,
+)
 from openchronic_assets.ingestion.deliveries import ATTEMPT, Record
 from openchronic_assets.ingestion.delivery import (
     DeliveredFile,
@@ -61,11 +69,7 @@ class Ingestion:
     @property
     def refused_files(self) -> list[FileReport]:
         """The files of which nothing could be loaded."""
-        return [
-            report
-            for report in self.files
-            if report.status not in ("loaded", "duplicate")
-        ]
+        return [report for report in self.files if report.status not in ("loaded", "duplicate")]
 
     def totals(self) -> dict[str, dict[str, Any]]:
         """Return rows and euros by table: read, kept, quarantined."""
@@ -233,8 +237,14 @@ def _parse(
     announced_wrong = {report.path for report in reports}
     tasks = []
     seen: dict[tuple[str, str], str] = {}
+    forms: dict[Path, str] = {}
     for each in delivery.files:
         if each.source in announced_wrong:
+            continue
+        stem = (formats.stem(each.path.name) or each.path.name).upper()
+        first = forms.setdefault(each.path.with_name(stem), each.source)
+        if first != each.source and hashes[first] != hashes[each.source]:
+            reports.append(_other_form(each, first, hashes[each.source]))
             continue
         same = seen.setdefault((each.table, hashes[each.source]), each.source)
         # Two periods without a row are the same bytes, and both are news.
@@ -349,6 +359,19 @@ def _duplicate(each: DeliveredFile, same: str, sha256: str) -> FileReport:
         "duplicate",
         "duplicate_file",
         f"{each.source} (table {each.table}): the same bytes as {same}, loaded once",
+    )
+    report.sha256 = sha256
+    return report
+
+
+def _other_form(each: DeliveredFile, first: str, sha256: str) -> FileReport:
+    """Refuse a file that is there in another form too: loaded twice, its rows would be doubled."""
+    report = FileReport(each.source, each.table, each.period, each.year, each.year_source)
+    report.refuse(
+        "unreadable",
+        "two_forms",
+        f"{each.source} (table {each.table}): also delivered as {first}, which is loaded: remove "
+        "one of them, or give it the name of another part",
     )
     report.sha256 = sha256
     return report

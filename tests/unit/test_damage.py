@@ -232,6 +232,25 @@ def test_the_same_delivery_twice_changes_nothing(home: Home, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("here")
+def test_the_same_table_in_two_forms_is_loaded_once(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "delivery"
+    folder.mkdir()
+    (folder / NAME).write_bytes(text())
+    (folder / f"{NAME.lower()}.gz").write_bytes(gzip.compress(text()))
+    pq.write_table(typed(), folder / "ER_UCD_F_2019.parquet")
+    (folder / "ER_UCD_F_2019_P2.csv").write_bytes(cells("DCT_ORD_NUM", "77"))
+    result = run.ingest(home, folder)
+    found = {report.path: (report.kept, report.code) for report in result.files}
+    assert found == {
+        NAME: (6, None),
+        "ER_UCD_F_2019.parquet": (0, "two_forms"),
+        "ER_UCD_F_2019_P2.csv": (6, None),
+        f"{NAME.lower()}.gz": (0, "two_forms"),
+    }
+    assert any("also delivered as" in message for message in result.messages)
+
+
+@pytest.mark.usefixtures("here")
 def test_a_full_disk_leaves_no_record_so_that_the_next_run_loads_all(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
