@@ -3,6 +3,7 @@
 import dagster as dg
 
 from openchronic_assets import progress
+from openchronic_assets.anonymisation.approvals import producing
 from openchronic_assets.anonymisation.release import prepare_candidate
 from openchronic_assets.errors import Refused
 from openchronic_assets.ingestion.deliveries import behind
@@ -63,13 +64,16 @@ def public_patients(context: dg.AssetExecutionContext):  # type: ignore[no-untyp
     ] or [int(max(context.partition_keys))]
     progress.report("anonymisation", 0, 1)
     try:
-        report = prepare_candidate(
-            place,
-            files(place, "patient"),
-            max(years),
-            current["build_id"],
-            behind(place),
-        )
+        with producing():
+            report = prepare_candidate(
+                place,
+                files(place, "patient"),
+                max(years),
+                current["build_id"],
+                behind(place),
+                person_files=files(place, "person"),
+                event_files=files(place, "care_event", max(years)),
+            )
     except Refused as error:
         yield dg.AssetCheckResult(
             asset_key=CANDIDATE, check_name="gate", passed=False, metadata={"why": str(error)}

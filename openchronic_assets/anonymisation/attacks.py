@@ -14,7 +14,7 @@ a file that leaks on purpose, and must succeed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ def attack(
             a value not named stands for itself.
         control: people who are not in the file; None attacks each person with and without
             their own row.
-        attempts: attacks of each kind; fewer only where there are fewer people.
+        attempts: predicates tried, and people attacked (all of them where they are fewer).
         seed: of the draws.
 
     Raises:
@@ -94,17 +94,18 @@ def attack(
     targets = draw.permutation(len(original))[:attempts]
     others = None if control is None else draw.permutation(len(control))[:attempts]
     return (
-        _singling_out(file, targets, others, draw),
+        _singling_out(file, attempts, others is not None, draw),
         _linkability(file, targets, others),
         _inference(file, targets, others),
     )
 
 
 def power(
-    original: Sequence[tuple[str, ...]], *, attempts: int = 500, seed: int = 0
+    original: Sequence[tuple[str, ...]], *, attempts: int = 200, seed: int = 0
 ) -> tuple[Risk, Risk, Risk]:
-    """Attack a file that leaks on purpose: the original rows, each with a mark of its own."""
-    leaky = [(*line, f"mark {number}") for number, line in enumerate(original)]
+    """Attack a file that leaks on purpose: the original rows, between marks of their own."""
+    drawn = np.random.default_rng(seed).permutation(len(original))[:attempts]
+    leaky = [(f"mark {n}", *original[n], f"mark {n}") for n in drawn.tolist()]
     return attack(leaky, [1] * len(leaky), leaky, attempts=attempts, seed=seed)
 
 
@@ -144,116 +145,119 @@ class _File:
             if control:
                 self.others[:, d] = [index[line[d]] for line in control]
 
-    def matches(self, person: NDArray[np.int64], columns: Sequence[int]) -> NDArray[np.bool_]:
-        """Mark the classes that fit a person best on some columns."""
-        agreed = np.zeros(len(self.counts), dtype=np.int64)
-        for d in columns:
-            agreed += self.fits[d][self.published[d], person[d]]
-        best: NDArray[np.bool_] = agreed == agreed.max()
-        return best
+        self.distinct = np.unique(self.people, axis=0, return_counts=True)
+        self.distinct_others = np.unique(self.others, axis=0, return_counts=True)
 
-    def own(self, person: NDArray[np.int64]) -> int | None:
-        """Return the class that a person's row is taken to be in: the most precise that fits."""
-        fitting = np.ones(len(self.counts), dtype=bool)
-        for d in range(self.width):
-            fitting &= self.fits[d][self.published[d], person[d]]
-        where = np.flatnonzero(fitting)
-        return int(where[np.argmin(self.counts[where])]) if len(where) else None
+    def agreement(self, people: NDArray[np.int64], columns: Sequence[int]) -> NDArray[np.int64]:
+        """Count, for people (rows) and classes, on how many of some columns they fit."""
+        agreed = np.zeros((len(people), len(self.counts)), dtype=np.int64)
+        for d in columns:
+            agreed += self.fits[d][self.published[d]][:, people[:, d]].T
+        return agreed
+
+    def best(self, people: NDArray[np.int64], columns: Sequence[int]) -> NDArray[np.bool_]:
+        """Mark, for people (rows), the classes that fit best on some columns."""
+        agreed = self.agreement(people, columns)
+        marked: NDArray[np.bool_] = agreed == agreed.max(axis=1, keepdims=True)
+        return marked
+
+    def own(self, people: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the class that each person's row is in: the smallest that fits; -1 for none."""
+        fitting = self.agreement(people, range(self.width)) == self.width
+        size = np.where(fitting, self.counts, np.iinfo(np.int64).max)
+        return np.where(fitting.any(axis=1), size.argmin(axis=1), -1)
+
+
+_CELLS_AT_ONCE = 10_000_000
+
+Success = Callable[["_File", "NDArray[np.int64]", "NDArray[np.float64]"], "NDArray[np.float64]"]
+"""Chance of success for people, given how much each class weighs for each of them."""
 
 
 def _singling_out(
-    file: _File,
-    targets: NDArray[np.int64],
-    others: NDArray[np.int64] | None,
-    draw: np.random.Generator,
+    file: _File, attempts: int, with_control: bool, draw: np.random.Generator
 ) -> Risk:
     """Take predicates from released rows; one that fits exactly one person singles them out.
 
-    The rarest rows are tried first, on all their columns, then random columns of random rows.
+    The rarest rows are tried first, on all their columns, then random columns of random rows. The
+    same predicates isolate people of the control by chance; without a control nothing is deducted.
     """
-    wanted = len(targets)
-    rare = np.argsort(file.counts, kind="stable")[: (wanted + 1) // 2]
-    drawn = draw.choice(len(file.counts), wanted - len(rare), p=file.counts / file.counts.sum())
+    rare = np.argsort(file.counts, kind="stable")[: (attempts + 1) // 2]
+    drawn = draw.choice(len(file.counts), attempts - len(rare), p=file.counts / file.counts.sum())
     isolated = chance = 0
-    reference = file.people if others is None else file.others
-    for number, released in enumerate((*rare, *drawn)):
-        if number < len(rare):
-            columns = np.arange(file.width)
-        else:
-            columns = np.flatnonzero(draw.random(file.width) < 0.75)
-        shuffled = draw.permutation(file.width)
-
-        def fitting(
-            people: NDArray[np.int64],
-            columns: NDArray[np.int64] = columns,
-            released: int = int(released),
-        ) -> int:
-            mark = np.ones(len(people), dtype=bool)
+    for number, released in enumerate((*rare.tolist(), *drawn.tolist())):
+        columns = (
+            np.arange(file.width)
+            if number < len(rare)
+            else np.flatnonzero(draw.random(file.width) < 0.75)
+        )
+        for (people, size), control in ((file.distinct, False), (file.distinct_others, True)):
+            fitting = np.ones(len(people), dtype=bool)
             for d in columns:
-                mark &= file.fits[d][file.published[d][released], people[:, d]]
-            return int(mark.sum())
-
-        isolated += fitting(file.people) == 1
-        if others is not None:
-            chance += fitting(reference) == 1
-        else:
-            # Without the file: the same number of attributes guessed from their frequencies.
-            mark = np.ones(len(file.people), dtype=bool)
-            for d in shuffled[: len(columns)]:
-                mark &= file.people[:, d] == file.people[draw.integers(len(file.people)), d]
-            chance += int(mark.sum()) == 1
-    if others is None:
-        # The guess may do better than the file; it never lowers a positive rate below itself.
-        chance = min(chance, isolated // 2)
-    return _between("singling_out", isolated, wanted, chance, wanted)
+                fitting &= file.fits[d][file.published[d][released], people[:, d]]
+            if control:
+                chance += with_control and int(size[fitting].sum()) == 1
+            else:
+                isolated += int(size[fitting].sum()) == 1
+    if with_control:
+        return _between("singling_out", isolated, attempts, chance, attempts)
+    rate = isolated / attempts
+    return Risk("singling_out", attempts, rate, 0.0, rate, *wilson(isolated, attempts))
 
 
 def _linkability(file: _File, targets: NDArray[np.int64], others: NDArray[np.int64] | None) -> Risk:
     """Join two sources that know half of the columns each, through the released rows."""
-    halves = (range(0, file.width, 2), range(1, file.width, 2))
-    if file.width > 2:
-        # The last column tells most in a leaky file: both sources know it there.
-        halves = (range(0, file.width // 2 + file.width % 2), range(file.width // 2, file.width))
+    middle = (file.width + 1) // 2
+    halves = (range(middle), range(middle, file.width))
 
-    def success(person: NDArray[np.int64], counts: NDArray[np.int64]) -> float:
-        first, second = (file.matches(person, half) for half in halves)
-        left, right = float(counts[first].sum()), float(counts[second].sum())
-        both = float(counts[first & second].sum())
-        return both / (left * right) if left and right else 0.0
+    def success(
+        file: _File, people: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        first, second = (file.best(people, half) for half in halves)
+        left, right = (first * weights).sum(axis=1), (second * weights).sum(axis=1)
+        both = ((first & second) * weights).sum(axis=1)
+        chance: NDArray[np.float64] = both / np.maximum(left * right, 1.0)
+        return chance
 
     return _measured("linkability", file, targets, others, success)
 
 
 def _inference(file: _File, targets: NDArray[np.int64], others: NDArray[np.int64] | None) -> Risk:
-    """Guess each column in turn from the others, by the commonest value of the rows that fit."""
-    worst: Risk | None = None
+    """Guess each column in turn from the others: the commonest value of the rows that fit best.
+
+    Without a control, the value of one of these rows, drawn at random.
+    """
+    found = []
     for secret in range(file.width):
         known = [d for d in range(file.width) if d != secret]
+        value_of = np.zeros((len(file.counts), len(file.fits[secret])))
+        value_of[np.arange(len(file.counts)), file.published[secret]] = 1.0
+        size = np.maximum(file.fits[secret].sum(axis=1), 1)
 
         def success(
-            person: NDArray[np.int64],
-            counts: NDArray[np.int64],
+            file: _File,
+            people: NDArray[np.int64],
+            weights: NDArray[np.float64],
             secret: int = secret,
             known: Sequence[int] = tuple(known),
-        ) -> float:
-            rows = file.matches(person, known)
-            weight = np.bincount(
-                file.published[secret][rows],
-                weights=counts[rows],
-                minlength=len(file.fits[secret]),
-            )
-            if not weight.any():
-                return 0.0
-            guess = int(weight.argmax())
-            size = max(1, int(file.fits[secret][guess].sum()))
-            return float(file.fits[secret][guess, person[secret]]) / size
+            value_of: NDArray[np.float64] = value_of,
+            size: NDArray[np.int64] = size,
+        ) -> NDArray[np.float64]:
+            votes = (file.best(people, known) * weights) @ value_of
+            if others is None:
+                # One row more or less decides ties: draw a row, rather than take the commonest.
+                right = file.fits[secret][:, people[:, secret]].T / size
+                drawn: NDArray[np.float64] = (votes * right).sum(axis=1) / np.maximum(
+                    votes.sum(axis=1), 1.0
+                )
+                return drawn
+            guess = votes.argmax(axis=1)
+            hit = file.fits[secret][guess, people[:, secret]] & (votes.max(axis=1) > 0)
+            chance: NDArray[np.float64] = hit / size[guess]
+            return chance
 
-        found = _measured("inference", file, targets, others, success)
-        if worst is None or found.high > worst.high:
-            worst = found
-    if worst is None:
-        raise UsageError("no column to infer")
-    return worst
+        found.append(_measured("inference", file, targets, others, success))
+    return max(found, key=lambda risk: risk.high)
 
 
 def _measured(
@@ -261,31 +265,38 @@ def _measured(
     file: _File,
     targets: NDArray[np.int64],
     others: NDArray[np.int64] | None,
-    success: object,
+    success: Success,
 ) -> Risk:
     """Attack the targets and their control."""
-    assert callable(success)
-    inside = np.array([success(file.people[t], file.counts) for t in targets])
+    people = file.people[targets]
+    step = max(1, _CELLS_AT_ONCE // len(file.counts))
+
+    def attacked(group: NDArray[np.int64], without_own: bool = False) -> NDArray[np.float64]:
+        parts = []
+        for start in range(0, len(group), step):
+            part = group[start : start + step]
+            weights = np.repeat(file.counts[None].astype(float), len(part), axis=0)
+            if without_own:
+                own = file.own(part)
+                there = np.flatnonzero(own >= 0)
+                weights[there, own[there]] -= 1
+            parts.append(success(file, part, weights))
+        return np.concatenate(parts)
+
+    inside = attacked(people)
     if others is not None:
-        outside = np.array([success(file.others[o], file.counts) for o in others])
+        outside = attacked(file.others[others])
         return _between(name, float(inside.sum()), len(inside), float(outside.sum()), len(outside))
-    without = np.zeros(len(targets))
-    for number, target in enumerate(targets):
-        own = file.own(file.people[target])
-        if own is None:
-            without[number] = inside[number]
-            continue
-        counts = file.counts.copy()
-        counts[own] -= 1
-        without[number] = success(file.people[target], counts)
+    without = attacked(people, without_own=True)
     gained = float(np.maximum(inside - without, 0.0).sum())
     control = float(without.mean())
     centre, low, high = gained / len(inside), *wilson(gained, len(inside))
+    # Of a finite group, of whom a large part or all were attacked, less is left to chance.
+    left_out = math.sqrt((len(file.people) - len(inside)) / max(1, len(file.people) - 1))
+    low, high = centre - (centre - low) * left_out, centre + (high - centre) * left_out
     left = max(1e-9, 1 - control)
-    return Risk(
-        name, len(inside), float(inside.mean()), control,
-        min(1.0, centre / left), min(1.0, low / left), min(1.0, high / left),
-    )  # fmt: skip
+    risk, low, high = (min(1.0, max(0.0, figure / left)) for figure in (centre, low, high))
+    return Risk(name, len(inside), float(inside.mean()), control, risk, low, high)
 
 
 def _between(name: str, hits: float, attempts: int, chance: float, controls: int) -> Risk:

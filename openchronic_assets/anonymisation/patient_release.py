@@ -18,6 +18,7 @@ unknown sex, or are generalised with the others. It is never taken as a wildcard
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ release (EMA/90915/2016); 1 / 11 = 0.0909 is above it.
 
 K_INTERNAL = 11
 """Smallest class of a file that stays inside: no cell below 11 (CASD output rules, PMSI)."""
+
+SUPPRESSED = 0.02
+"""Largest share of people removed from a public file."""
 
 COLUMNS = ("sex", "age_group", "department", "ald")
 UNKNOWN = "inconnu"
@@ -80,6 +84,7 @@ class PatientTable:
             ``shown`` = either; ``share`` = shown / total; ``share_exact`` = shown_exact / total.
         levels: for each column, published rows by level name.
         population: rows read and why some are not in the population.
+        bands: for each department x sex x 20 years of age, people and people removed.
     """
 
     recoding: Recoding
@@ -87,6 +92,7 @@ class PatientTable:
     cells: dict[str, float]
     levels: dict[str, dict[str, int]]
     population: dict[str, int]
+    bands: dict[str, tuple[int, int]]
 
 
 def recode_patients(
@@ -94,8 +100,13 @@ def recode_patients(
     reference_year: int,
     k: int = K_PUBLIC,
     weights: Mapping[str, float] | None = None,
+    evidence: Path | None = None,
+    key: bytes = b"",
 ) -> PatientTable:
     """Build the public table from the mart ``patient``.
+
+    More than 2 % removed would be a table of something else: then everybody is kept, ``*`` where
+    it must be.
 
     Args:
         files: Parquet files of the mart; needs ``person_id, sex, birth_year, department,
@@ -103,14 +114,23 @@ def recode_patients(
         reference_year: last care year; ages are on its 31 December.
         k: smallest class.
         weights: attribute weights; :data:`DEFAULT_WEIGHTS` when not given.
+        evidence: folder for what the gate judges by: ``people.parquet`` (finest values, one row a
+            person) and ``classes.parquet`` (keyed hash of the person, number of the published
+            tuple). Neither holds a pseudonym.
+        key: of the hash.
 
     Raises:
         OpenChronicError: a column is missing, a person appears twice or without identifier, or a
             column holds values outside its hierarchy.
     """
     hierarchies = [builtin(name) for name in COLUMNS]
-    cube, population = patient_cube(files, reference_year, hierarchies)
-    recoding = recode(cube, k, DEFAULT_WEIGHTS if weights is None else weights)
+    cube, population = patient_cube(files, reference_year, hierarchies, evidence, key)
+    used = DEFAULT_WEIGHTS if weights is None else weights
+    recoding = recode(cube, k, used)
+    if recoding.suppressed > max(SUPPRESSED * cube.records, k - 1):
+        recoding = recode(cube, k, used, keep_all=True)
+    if evidence is not None:
+        _write_classes(cube, recoding, evidence)
     classes = dict(zip(recoding.tuples, recoding.counts.tolist(), strict=True))
     return PatientTable(
         recoding=recoding,
@@ -118,11 +138,16 @@ def recode_patients(
         cells=count_cells(cube, recoding),
         levels=_count_levels(recoding, hierarchies),
         population=population,
+        bands=_count_bands(cube, recoding),
     )
 
 
 def patient_cube(
-    files: Sequence[Path], reference_year: int, hierarchies: Sequence[Hierarchy]
+    files: Sequence[Path],
+    reference_year: int,
+    hierarchies: Sequence[Hierarchy],
+    evidence: Path | None = None,
+    key: bytes = b"",
 ) -> tuple[Cube, dict[str, int]]:
     """Read the mart and return the base cube of the population with the counts of the left-out.
 
@@ -178,10 +203,13 @@ def patient_cube(
             f"select {state} as state, count(*) from {source} group by all", names
         ).fetchall():
             population[str(name)] = int(count)
-        table = connection.execute(
+        salt = hashlib.sha256(key).hexdigest()
+        connection.execute(
             f"""
+            create temp table person as
             with leaf as (
                 select
+                    sha256(concat('{salt}', person_id)) as person,
                     coalesce(nullif(trim(cast(sex as varchar)), ''), '{UNKNOWN}') as sex,
                     {int(reference_year)} - cast(birth_year as integer) as age,
                     coalesce(
@@ -193,6 +221,7 @@ def patient_cube(
             )
 
             select
+                person,
                 case when sex in {_UNKNOWN_SEX} then '{UNKNOWN}' else sex end as sex,
                 case
                     when age is null then '{UNKNOWN}'
@@ -202,14 +231,63 @@ def patient_cube(
                 case
                     when department in {_ELSEWHERE_CODES} then '{ELSEWHERE}' else department
                 end as department,
-                ald,
-                count(*)::bigint as {COUNT}
+                ald
             from leaf
-            group by all
             """,
             names,
+        )
+        if evidence is not None:
+            target = str(evidence / "persons.parquet").replace("'", "''")
+            connection.execute(f"copy (from person order by person) to '{target}' (format parquet)")
+        table = connection.execute(
+            f"select * exclude (person), count(*)::bigint as {COUNT} from person group by all"
         ).to_arrow_table()
     return cube_from_arrow(table, hierarchies, COUNT), population
+
+
+def _write_classes(cube: Cube, recoding: Recoding, evidence: Path) -> None:
+    """Turn the persons of the population into what the gate judges by."""
+    columns: dict[str, Any] = {
+        h.name: pa.array([h.leaves[code] for code in cube.codes[:, d].tolist()], pa.string())
+        for d, h in enumerate(cube.hierarchies)
+    }
+    tuples = pa.table({**columns, "class": pa.array(recoding.class_of, pa.int64())})
+    source = str(evidence / "persons.parquet")
+    with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+        connection.register("tuples", tuples)
+        for name, query in (
+            ("people", f"select {', '.join(COLUMNS)} from read_parquet($f) order by all"),
+            (
+                "classes",
+                f"select person, class from read_parquet($f) join tuples using "
+                f"({', '.join(COLUMNS)}) where class >= 0 order by person",
+            ),
+        ):
+            target = str(evidence / f"{name}.parquet").replace("'", "''")
+            connection.execute(f"copy ({query}) to '{target}' (format parquet)", {"f": source})
+    (evidence / "persons.parquet").unlink()
+
+
+def _count_bands(cube: Cube, recoding: Recoding) -> dict[str, tuple[int, int]]:
+    """Count people and removed people by department, sex and 20 years of age."""
+    position = {h.name: d for d, h in enumerate(cube.hierarchies)}
+    age = cube.hierarchies[position["age_group"]]
+    wide = age.lift(0, 2)
+    found: dict[str, tuple[int, int]] = {}
+    removed = recoding.class_of < 0
+    for line, count, gone in zip(
+        cube.codes.tolist(), cube.counts.tolist(), removed.tolist(), strict=True
+    ):
+        band = " ".join(
+            (
+                cube.hierarchies[position["department"]].leaves[line[position["department"]]],
+                cube.hierarchies[position["sex"]].leaves[line[position["sex"]]],
+                age.values[2][int(wide[line[position["age_group"]]])],
+            )
+        )
+        there, lost = found.get(band, (0, 0))
+        found[band] = (there + count, lost + (count if gone else 0))
+    return found
 
 
 def count_cells(cube: Cube, recoding: Recoding) -> dict[str, float]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import getpass
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -27,8 +28,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from openchronic_assets.anonymisation import journal
-from openchronic_assets.anonymisation.gate import DEFAULT_TIMEOUT, Request, Verdict, run_gate
+from openchronic_assets.anonymisation import journal, products
+from openchronic_assets.anonymisation.approvals import DEMO_APPROVERS as DEMO_APPROVERS
+from openchronic_assets.anonymisation.approvals import JOB, approved, is_producing
+from openchronic_assets.anonymisation.gate import (
+    DEFAULT_TIMEOUT,
+    Request,
+    TableRequest,
+    TogetherRequest,
+    Verdict,
+    run_gate,
+)
 from openchronic_assets.anonymisation.patient_release import (
     COLUMNS,
     DEFAULT_WEIGHTS,
@@ -37,12 +47,10 @@ from openchronic_assets.anonymisation.patient_release import (
     recode_patients,
     write_patient_table,
 )
-from openchronic_assets.anonymisation.readme import release_readme
+from openchronic_assets.anonymisation.readme import accountability, release_readme
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 
-DEMO_APPROVERS = ("demo-approver-1", "demo-approver-2")
-DEMONSTRATION = "demonstration"
 METHOD = "local-recoding-2"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
@@ -68,6 +76,8 @@ def prepare_candidate(
     k: int = K_PUBLIC,
     *,
     weights: Mapping[str, float] | None = None,
+    person_files: Sequence[Path] = (),
+    event_files: Sequence[Path] = (),
     gate_timeout: float = DEFAULT_TIMEOUT,
     gate_command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -81,6 +91,9 @@ def prepare_candidate(
         deliveries: ``{"id": str, "generated": bool}`` for every delivery behind the build.
         k: smallest class aimed at; the gate never accepts less than 12.
         weights: attribute weights of the recoding.
+        person_files: Parquet files of the mart ``person``; with them, a set of tables and a
+            private cube about the people without a long-term disease are made too.
+        event_files: Parquet files of the mart ``care_event`` of the year, for the cube.
         gate_timeout: seconds given to the gate.
         gate_command: the gate's process, for tests.
 
@@ -105,18 +118,35 @@ def prepare_candidate(
                 return _same_as_before(zone / version, inputs, sources)
         attempt = home.candidate / f"{_ATTEMPT}{uuid.uuid4().hex}"
         attempt.mkdir(mode=0o750)
+        evidence = home.vault / "releases" / f"{_ATTEMPT}{uuid.uuid4().hex}"
+        evidence.mkdir(mode=0o700, parents=True)
         try:
-            table = recode_patients(files, reference_year, k, used)
+            key = vault_key(home)
+            table = recode_patients(files, reference_year, k, used, evidence, key)
             write_patient_table(table.recoding, attempt)
-            request = _request(attempt, table)
-            verdict = run_gate(request, gate_timeout, gate_command)
+            # Counts of small groups: for the gate, never in a report.
+            _write_json(evidence / "bands.json", table.bands)
+            others, omitted = _others(
+                home, attempt, evidence, files, person_files, event_files, reference_year, version
+            )
+            report = _report(
+                version, reference_year, build_id, parameters, table, inputs, sources, others
+            )
+            report["omitted"] = omitted
+            _write(attempt / "README.txt", release_readme(report))
+            for other in others:
+                products.write_report(attempt, other, [])
+            _write_json(attempt / "report.json", report)
+            verdict = run_gate(_requests(attempt, evidence, report), gate_timeout, gate_command)
             if not verdict.accepted:
                 _refuse(home, version, verdict, "candidate")
-            report = _report(
-                version, reference_year, build_id, parameters, table, verdict, inputs, sources
-            )
-            _write(attempt / "README.txt", release_readme(report))
-            report["outputs"] = _outputs(attempt, (*_TABLES, "README.txt"))
+            report["checks"] = [asdict(check) for check in verdict.checks]
+            for other in others:
+                prefix = {"tables": "table_", "cube": "cube_"}[other.kind]
+                products.write_report(
+                    attempt, other, [c for c in report["checks"] if c["name"].startswith(prefix)]
+                )
+            report["outputs"] = _outputs(attempt, _sealed(report))
             _write_json(attempt / "report.json", report)
             _seal(attempt)
             journal.append(
@@ -125,8 +155,12 @@ def prepare_candidate(
                 version=version,
                 rows=table.metrics.rows,
                 k=table.metrics.k,
+                account=_account(),
                 report_sha256=_sha256(attempt / "report.json"),
             )
+            kept = home.vault / "releases" / version
+            shutil.rmtree(kept, ignore_errors=True)
+            evidence.rename(kept)
             attempt.rename(home.candidate / version)
             _sync(home.candidate)
         except Refused:
@@ -137,7 +171,73 @@ def prepare_candidate(
             raise
         finally:
             shutil.rmtree(attempt, ignore_errors=True)
+            shutil.rmtree(evidence, ignore_errors=True)
         return report
+
+
+def _others(
+    home: Home,
+    attempt: Path,
+    evidence: Path,
+    patient_files: Sequence[Path],
+    person_files: Sequence[Path],
+    event_files: Sequence[Path],
+    year: int,
+    version: str,
+) -> tuple[list[products.Product], dict[str, str]]:
+    """Make the tables and the cube, each of people of its own; tell why one is left out."""
+    made: list[products.Product] = []
+    omitted: dict[str, str] = {}
+    if not person_files:
+        return made, dict.fromkeys(("tables", "cube"), "the mart person was not given")
+    key = vault_key(home)
+    work = home.scratch / f"{_ATTEMPT}{uuid.uuid4().hex}"
+    work.mkdir(mode=0o700, parents=True)
+    try:
+        for half, kind in enumerate(("tables", "cube")):
+            people = work / f"{kind}.parquet"
+            try:
+                products.write_people(person_files, patient_files, year, half, people, key)
+                made.append(
+                    products.make_tables(attempt, people, year)
+                    if kind == "tables"
+                    else products.make_cube(
+                        attempt, people, event_files, year, version, home.vault, key
+                    )
+                )
+                products.write_population(people, evidence / f"{kind}.people.parquet")
+            except Refused as error:
+                omitted[kind] = str(error)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return made, omitted
+
+
+def vault_key(home: Home) -> bytes:
+    """Return the key of the vault that hashes people and signs proofs; made at first use."""
+    path = home.vault / "release.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        found = path.read_bytes()
+        if len(found) != 32:
+            raise OpenChronicError(
+                "vault/release.key is damaged; restore it from the backup of the vault"
+            ) from None
+        return found
+    with os.fdopen(descriptor, "wb") as file:
+        made = secrets.token_bytes(32)
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
+    return made
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def publish(
@@ -169,6 +269,8 @@ def publish(
         UsageError: there is no such candidate, or the version is no version.
         Refused: the approvers, the files or the gate do not allow it; nothing is published.
     """
+    if is_producing():
+        raise Refused("the job that makes candidates cannot publish them: two people do")
     if not _VERSION.fullmatch(version):
         raise UsageError("a version looks like 2021-3fa9c1d2; `openchronic status` lists them")
     home.create()
@@ -187,12 +289,16 @@ def publish(
         report = _verified(home, candidate)
         if deliveries is not None and _deliveries(deliveries) != report["deliveries"]:
             raise Refused(f"the deliveries named do not match those of candidate {version}")
-        names, purpose = _approved(approvers, report["deliveries"], purpose)
+        names, purpose = approved(
+            approvers, report["deliveries"], purpose, (JOB, *_makers(home, version))
+        )
         _check_composition(home, version, report)
+        evidence = home.vault / "releases" / version
         attempt = home.release / f"{_ATTEMPT}{uuid.uuid4().hex}"
         try:
             shutil.copytree(candidate, attempt)
-            verdict = run_gate(_request_again(attempt, report), gate_timeout, gate_command)
+            requests = _requests(attempt, evidence, report, names, _earlier(home))
+            verdict = run_gate(requests, gate_timeout, gate_command)
             if not verdict.accepted:
                 _refuse(home, version, verdict, "release")
             report |= {
@@ -202,7 +308,7 @@ def publish(
                 "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "checks": [asdict(check) for check in verdict.checks],
             }
-            if report["outputs"] != _outputs(attempt, (*_TABLES, "README.txt")):
+            if report["outputs"] != _outputs(attempt, _sealed(report)):
                 raise Refused(f"candidate {version} changed while it was being published")
             (attempt / "report.json").unlink()
             _write_json(attempt / "report.json", report)
@@ -221,6 +327,9 @@ def publish(
         finally:
             shutil.rmtree(attempt, ignore_errors=True)
         _remove(candidate)
+        # What was attacked is no longer needed; who is in which class is, for later releases.
+        for name in ("people.parquet", "bands.json"):
+            (evidence / name).unlink(missing_ok=True)
         return report
 
 
@@ -266,9 +375,9 @@ def _report(
     build_id: str,
     parameters: Mapping[str, Any],
     table: PatientTable,
-    verdict: Verdict,
     inputs: list[dict[str, str]],
     deliveries: list[dict[str, Any]],
+    others: Sequence[products.Product],
 ) -> dict[str, Any]:
     """Return the candidate's report: no time, no absolute path, the same for the same inputs."""
     figures = table.metrics
@@ -301,41 +410,113 @@ def _report(
             }
             for name in _TABLES
         ],
-        "checks": [asdict(check) for check in verdict.checks],
+        "outputs_by_kind": [
+            {"kind": "microdata", "files": list(_TABLES), "people": figures.rows, "k": figures.k},
+            *(other.entry for other in others),
+        ],
+        "declared": [products.declare(other.request) for other in others],
+        **accountability(figures.k, figures.suppressed_share, figures.loss),
+        "checks": [],
         "inputs": inputs,
         "deliveries": deliveries,
+        "prepared_by": JOB,
         "approvers": [],
     }
 
 
-def _request(folder: Path, table: PatientTable) -> Request:
-    """Return what the gate is asked to verify for a table just written."""
-    return _gate_request(
-        folder, table.metrics.rows, table.metrics.suppressed, table.population["kept"], K_PUBLIC
-    )
-
-
-def _request_again(folder: Path, report: Mapping[str, Any]) -> Request:
-    """Return what the gate is asked to verify for a candidate."""
+def _requests(
+    folder: Path,
+    evidence: Path,
+    report: Mapping[str, Any],
+    approvers: Sequence[str] = (),
+    earlier: Sequence[Path] = (),
+) -> list[Any]:
+    """Return what the gate is asked of a candidate: each kind, then all of them together."""
     table = report["tables"][0]
-    return _gate_request(
-        folder, table["rows"], table["suppressed"], report["population"]["kept"], K_PUBLIC
-    )
-
-
-def _gate_request(folder: Path, rows: int, suppressed: int, population: int, k: int) -> Request:
     # A folder of its own beside the module of the same name: a path, not a package.
     hierarchies = Path(str(resources.files(__package__))) / "hierarchies"
-    return Request(
-        folder=str(folder),
-        parquet=_TABLES[0],
-        csv=_TABLES[1],
-        hierarchies={name: str(hierarchies / f"{name}.csv") for name in COLUMNS},
-        k=k,
-        rows=rows,
-        suppressed=suppressed,
-        population=population,
+    everything = [*_sealed(report), "report.json"]
+    bands = json.loads((evidence / "bands.json").read_text(encoding="utf-8"))
+    requests: list[Any] = [
+        Request(
+            folder=str(folder),
+            parquet=_TABLES[0],
+            csv=_TABLES[1],
+            hierarchies={name: str(hierarchies / f"{name}.csv") for name in COLUMNS},
+            k=K_PUBLIC,
+            rows=table["rows"],
+            suppressed=table["suppressed"],
+            population=report["population"]["kept"],
+            companions=tuple(name for name in everything if name not in _TABLES),
+            bands={name: tuple(band) for name, band in bands.items()},
+            attacked=str(evidence / "people.parquet"),
+            classes=str(evidence / "classes.parquet"),
+            earlier=tuple(str(each / "classes.parquet") for each in earlier),
+        )
+    ]
+    vault = evidence.parents[1]
+    for body in report["declared"]:
+        requests.append(products.undeclare(body, folder, vault))
+        if isinstance(requests[-1], TableRequest):
+            requests[-1].earlier.update(_earlier_tables(earlier))
+    populations = {"microdata": str(evidence / "classes.parquet")}
+    for each in report["outputs_by_kind"][1:]:
+        populations[each["kind"]] = str(evidence / f"{each['kind']}.people.parquet")
+    requests.append(
+        TogetherRequest(
+            str(folder),
+            everything,
+            [each["kind"] for each in report["outputs_by_kind"]],
+            populations,
+            "report.json",
+            report["prepared_by"],
+            list(approvers),
+        )
     )
+    return requests
+
+
+def _sealed(report: Mapping[str, Any]) -> list[str]:
+    """Return the files of a candidate beside its report."""
+    names = [*_TABLES, "README.txt"]
+    for each in report["outputs_by_kind"][1:]:
+        names += [*each["files"], f"{each['kind']}.report.json"]
+    return names
+
+
+def _earlier(home: Home) -> list[Path]:
+    """Return what the vault keeps of each release; a release without it is an error to find."""
+    return [
+        home.vault / "releases" / folder.name
+        for folder in sorted(home.release.iterdir())
+        if folder.is_dir() and _VERSION.fullmatch(folder.name)
+    ]
+
+
+def _earlier_tables(earlier: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Return the tables of earlier releases, as the gate is told of them."""
+    found: dict[str, dict[str, Any]] = {}
+    for kept in earlier:
+        folder = kept.parents[2] / "release" / kept.name
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        for body in report.get("declared", ()):
+            request = products.undeclare(body, folder, kept.parents[1])
+            if isinstance(request, TableRequest):
+                for name, declared in request.tables.items():
+                    # Another build is other people: what they share is judged cell by cell.
+                    population = f"{declared['population']} of {kept.name}"
+                    found[str(folder / name)] = {**declared, "population": population}
+    return found
+
+
+def _makers(home: Home, version: str) -> list[str]:
+    return [
+        str(entry["account"])
+        for entry in journal.read(_journal(home))
+        if entry["event"] == "candidate_prepared"
+        and entry.get("version") == version
+        and entry.get("account", "root") not in ("root", "unknown")
+    ]
 
 
 def _refuse(home: Home, version: str, verdict: Verdict, stage: str) -> NoReturn:
@@ -376,7 +557,7 @@ def _same_as_before(
             f"version {folder.name} exists for the same build id with other deliveries; "
             "name the deliveries that the build was made from"
         )
-    if report["outputs"] != _outputs(folder, (*_TABLES, "README.txt")):
+    if report["outputs"] != _outputs(folder, _sealed(report)):
         raise OpenChronicError(
             f"the files of {folder.parent.name}/{folder.name} were changed after they were "
             "written; move the folder away and prepare it again"
@@ -398,7 +579,7 @@ def _verified(home: Home, candidate: Path) -> dict[str, Any]:
             raise Refused(changed)
         report = _read_report(candidate)
         if report["version"] != version or report["outputs"] != _outputs(
-            candidate, (*_TABLES, "README.txt")
+            candidate, _sealed(report)
         ):
             raise Refused(changed)
     except OSError as error:
@@ -416,7 +597,7 @@ def _read_report(folder: Path) -> dict[str, Any]:
     return report
 
 
-# --- who may approve ----------------------------------------------------------------------------
+# --- people who are in several releases ---------------------------------------------------------
 
 
 def _deliveries(deliveries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -428,38 +609,6 @@ def _deliveries(deliveries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
         ),
         key=lambda entry: str(entry["id"]),
     )
-
-
-def _approved(
-    approvers: Sequence[str], deliveries: Sequence[Mapping[str, Any]], purpose: str | None
-) -> tuple[list[str], str]:
-    """Return the approvers' names and the purpose, or refuse.
-
-    Two different people are needed; case, blanks and Unicode forms do not make a difference. The
-    demonstration approvers come together, and only for generated people.
-    """
-    names = [" ".join(unicodedata.normalize("NFKC", name).split()) for name in approvers]
-    folded = {name.casefold() for name in names}
-    if len(names) < 2 or "" in folded or len(folded) != len(names):
-        raise Refused("two different approvers are needed, each with a name")
-    generated = bool(deliveries) and all(entry["generated"] is True for entry in deliveries)
-    if any(name.startswith("demo-approver") for name in folded):
-        if folded != set(DEMO_APPROVERS):
-            raise Refused(
-                "the demonstration approvers only act together and never with a person; "
-                "name two people"
-            )
-        if not generated:
-            raise Refused(
-                "the demonstration approvers can only publish generated people, and an input "
-                "delivery does not carry the generator's marker; name two people"
-            )
-        if purpose not in (None, DEMONSTRATION):
-            raise Refused("the demonstration approvers can only publish a demonstration")
-        return sorted(folded), DEMONSTRATION
-    if purpose == DEMONSTRATION and not generated:
-        raise Refused("a demonstration is made of generated people only")
-    return names, purpose or "publication"
 
 
 def _check_composition(home: Home, version: str, report: Mapping[str, Any]) -> None:
@@ -496,7 +645,7 @@ def _locked(home: Home) -> Iterator[None]:
 
 def _recover(home: Home) -> None:
     """Put right what a kill left: attempts, a candidate already released, a missing entry."""
-    for zone in (home.candidate, home.release):
+    for zone in (home.candidate, home.release, home.vault / "releases"):
         for leftover in zone.glob(f"{_ATTEMPT}*"):
             shutil.rmtree(leftover, ignore_errors=True)
     entries = journal.read(_journal(home))

@@ -51,6 +51,7 @@ class Protection:
         hidden: all hidden cells, complementary ones included.
         up: how far each cell can be above its true value, as witnessed.
         down: how far below.
+        free: cells that no table prints.
         witnesses: changes of the leaf cells, each undone in every shown cell.
         programs: linear programs solved.
     """
@@ -59,6 +60,7 @@ class Protection:
     hidden: NDArray[np.bool_]
     up: NDArray[np.float64]
     down: NDArray[np.float64]
+    free: NDArray[np.bool_]
     witnesses: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=list)
     programs: int = 0
 
@@ -102,7 +104,9 @@ def protect(
             f"{int((pinned & unsafe).sum())} unsafe cells are already public or fixed; "
             "they cannot be hidden any more"
         )
-    result = Protection(unsafe.copy(), unsafe | unprinted, np.zeros(shape), np.zeros(shape), [], 0)
+    result = Protection(
+        unsafe.copy(), unsafe | unprinted, np.zeros(shape), np.zeros(shape), unprinted
+    )
     weight = np.log1p(table.counts.astype(np.float64)) + 0.1
     depth = np.zeros(shape)
     for axis, dimension in enumerate(table.dimensions):
@@ -470,7 +474,7 @@ def verify(
         change = flat.reshape(leaves.shape)
         negative += int((leaves + change < -1e-5).sum())
         moved = roll_up(table.dimensions, change)
-        leaks += int((np.abs(moved[~protection.hidden]) > 1e-4).sum())
+        leaks += int((np.abs(moved[~protection.hidden & ~protection.free]) > 1e-4).sum())
         np.maximum(up, moved, out=up)
         np.maximum(down, -moved, out=down)
     span = (up + down)[protection.hidden]

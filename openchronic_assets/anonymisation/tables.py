@@ -55,6 +55,9 @@ class Dimension:
         rows = []
         for level in reversed(range(hierarchy.height)):
             for code, value in enumerate(hierarchy.values[level]):
+                if value in nodes:
+                    # The same text on two levels covers the same leaves.
+                    continue
                 nodes.append(value)
                 rows.append(hierarchy.leaf_codes[level] == code)
         return cls(hierarchy.name, tuple(nodes), np.array(rows, dtype=bool))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from openchronic_assets.anonymisation import gate
+from openchronic_assets.anonymisation import attacks, gate
 from openchronic_assets.anonymisation.gate import (
     CHECK_NAMES,
     Check,
@@ -20,6 +20,7 @@ from openchronic_assets.anonymisation.gate import (
     judge,
     run_gate,
 )
+from openchronic_assets.anonymisation.gate.verdict import Finding
 
 SEX = "sex,all\n1,*\n2,*\ninconnu,*\n"
 PLACE = "place,region,all\n23,Nouvelle-Aquitaine,*\n62,Hauts-de-France,*\n974,La Réunion,*\n"
@@ -44,7 +45,14 @@ class Folder:
         self.type: pa.DataType = pa.string()
         self.k = 12
         self.declared: int | None = None
-        self.suppressed = 3
+        self.suppressed = 1
+        self.bands: dict[str, tuple[int, int]] = {}
+        self.earlier: tuple[str, ...] = ()
+        self.attacked: list[tuple[str, ...]] = [
+            (sex if sex != "*" else "12"[n % 2], "62" if place == "Hauts-de-France" else place)
+            for n, (sex, place) in enumerate(ROWS)
+        ]
+        self.sensitive: tuple[str, ...] = ()
         self.options: dict[str, object] = {"store_schema": False}
         self.field_metadata: dict[str, str] | None = None
 
@@ -67,6 +75,15 @@ class Folder:
         )
         (self.release / "t.csv").write_text(text, encoding="utf-8")
         rows = len(self.rows) if self.declared is None else self.declared
+        vault = self.path / "vault"
+        vault.mkdir(exist_ok=True)
+        attacked = list(zip(*self.attacked, strict=True))
+        pq.write_table(
+            pa.table(dict(zip(("sex", "place"), map(list, attacked), strict=True))),
+            vault / "people.parquet",
+        )
+        number = {row: n for n, row in enumerate(dict.fromkeys(self.rows))}
+        write_classes(vault / "classes.parquet", [number[row] for row in self.rows])
         return Request(
             folder=str(self.release),
             parquet="t.parquet",
@@ -76,7 +93,19 @@ class Folder:
             rows=rows,
             suppressed=self.suppressed,
             population=rows + self.suppressed,
+            sensitive=self.sensitive,
+            bands=self.bands,
+            attacked=str(vault / "people.parquet"),
+            classes=str(vault / "classes.parquet"),
+            earlier=self.earlier,
         )
+
+
+def write_classes(path: Path, classes: list[int], first: int = 0) -> Path:
+    """Write who is in which class; people are numbered from ``first``."""
+    people = [f"person {first + n}" for n in range(len(classes))]
+    pq.write_table(pa.table({"person": people, "class": classes}), path)
+    return path
 
 
 @pytest.fixture
@@ -146,7 +175,32 @@ def hierarchy_with(value: str) -> Callable[[Folder], None]:
 
 
 def starred(f: Folder) -> None:
-    f.rows = sorted([*f.rows, *[("*", "*")] * 12])
+    f.rows = sorted([*f.rows, *[("*", "*")] * 11])
+
+
+def lower_k(f: Folder) -> None:
+    f.k = 11
+    f.rows.remove(("1", "62"))
+
+
+def too_much_removed(f: Folder) -> None:
+    f.suppressed = 13
+
+
+def unequal_removal(f: Folder) -> None:
+    f.declared, f.suppressed = 10_000, 120
+    f.bands = {"23 F": (9_120, 0), "62 H": (1_000, 120)}
+
+
+def wrong_bands(f: Folder) -> None:
+    f.bands = {"23 F": (3, 1)}
+
+
+def leaky_rows(f: Folder) -> None:
+    """Each person in a class that only that person fits."""
+    f.rows = sorted([("1", "62")] * 1 + [("2", "23")] * 1 + [("2", "974")] * 1)
+    f.attacked = [("1", "62"), ("2", "23"), ("2", "974")]
+    f.suppressed = 0
 
 
 def empty(f: Folder) -> None:
@@ -204,6 +258,11 @@ def higher_k(f: Folder) -> None:
         (hierarchy_with("0123456789abcdef0123456789abcdef"), {"identifier_values"}),
         (hierarchy_with("0123456789ABCDEF" * 4), {"identifier_values"}),
         (starred, {"suppressed_removed"}),
+        (lower_k, {"k_floor", "prosecutor_risk"}),
+        (too_much_removed, {"suppression"}),
+        (unequal_removal, {"suppression"}),
+        (wrong_bands, {"suppression"}),
+        (leaky_rows, {"attacks"}),
         (empty, {"not_empty", "k_parquet", "k_csv"}),
         (unsorted, {"sorted_rows"}),
         (bytes_column, {"types"}),
@@ -239,7 +298,7 @@ def test_a_missing_or_undeclared_file_is_refused(folder: Folder) -> None:
 def test_a_missing_hierarchy_is_refused(folder: Folder) -> None:
     request = folder.write()
     (folder.path / "place.csv").unlink()
-    assert failed(request) == {"known_values"}
+    assert failed(request) == {"known_values", "attacks"}
 
 
 def test_a_value_left_in_a_dictionary_page_is_refused(folder: Folder) -> None:
@@ -256,7 +315,7 @@ def test_a_value_left_in_a_dictionary_page_is_refused(folder: Folder) -> None:
         store_schema=False,
     )
     (folder.release / "t.csv").write_text("sex,place\n" + "1,62\n" * len(folder.rows))
-    assert failed(request) == {"no_hidden_value"}
+    assert failed(request) == {"no_hidden_value", "earlier_releases"}
 
 
 def test_verdicts_never_print_a_value(folder: Folder) -> None:
@@ -267,7 +326,7 @@ def test_verdicts_never_print_a_value(folder: Folder) -> None:
 
 
 def test_a_check_that_raises_is_refused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def boom(_: object) -> gate._Finding:
+    def boom(_: object) -> Finding:
         raise RuntimeError("Original Line: 1500762193001")
 
     request = folder.write()
@@ -328,7 +387,72 @@ def test_a_gate_that_cannot_start_or_says_nothing_is_a_refusal(folder: Folder) -
     assert set(verdict.failed) == set(CHECK_NAMES)
 
 
+def test_an_attack_that_raises_or_finds_nothing_to_attack_is_refused(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = folder.write()
+    assert failed(replace(request, attacked=None)) == {"attacks"}
+
+    def boom(*_: object, **__: object) -> None:
+        raise RuntimeError("no such library")
+
+    for name in ("attack", "power"):
+        with monkeypatch.context() as patch:
+            patch.setattr(attacks, name, boom)
+            assert failed(request) == {"attacks"}
+    risks = attacks.power([("1", "62"), ("2", "62")])
+    for spoiled in (
+        replace(risks[0], high=math.nan),
+        replace(risks[0], attempts=4),
+        replace(risks[0], attack="inference"),
+        replace(risks[0], high=0.0901),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                attacks, "attack", lambda *_, spoiled=spoiled, **__: (spoiled, *risks[1:])
+            )
+            assert failed(request) == {"attacks"}
+    weak = tuple(replace(risk, risk=0.29) for risk in risks)
+    with monkeypatch.context() as patch:
+        patch.setattr(attacks, "power", lambda *_, **__: weak)
+        assert failed(request) == {"attacks"}
+
+
+def test_an_earlier_release_whose_classes_intersect_is_refused(folder: Folder) -> None:
+    sizes = [12, 12, 13, 15]
+    same = [n for n, size in enumerate(sizes) for _ in range(size)]
+    folder.write()
+    vault = folder.path / "vault"
+    ours = pq.read_table(vault / "classes.parquet")["class"].to_pylist()
+    folder.earlier = (str(write_classes(vault / "same.parquet", ours)),)
+    assert failed(folder.write()) == set()
+    folder.earlier = (str(write_classes(vault / "others.parquet", same, first=1000)),)
+    assert failed(folder.write()) == set()
+    shifted = [*ours[1:], ours[0]]
+    folder.earlier = (str(write_classes(vault / "shifted.parquet", shifted)),)
+    assert failed(folder.write()) == {"earlier_releases"}
+    folder.earlier = (str(vault / "absent.parquet"),)
+    assert failed(folder.write()) == {"earlier_releases"}
+
+
+def test_a_sensitive_column_must_be_diverse_or_close(folder: Folder) -> None:
+    (folder.path / "place.csv").write_text(
+        "place,all\n" + "".join(f"{v},*\n" for v in ("a", "b", "c", "d")), encoding="utf-8"
+    )
+    folder.sensitive = ("place",)
+    even = [(sex, place) for sex in "12" for place in "abcd" for _ in range(12)]
+    folder.rows, folder.attacked = sorted(even), even
+    assert "diversity" not in failed(folder.write())
+    folder.rows = sorted([("1", "a")] * 40 + [("2", place) for place in "abcd" for _ in range(12)])
+    assert "diversity" in failed(folder.write())
+
+
 def test_the_gate_shares_no_code_with_the_recoders() -> None:
-    source = Path(gate.__file__).read_text(encoding="utf-8")
-    assert "import openchronic_assets" not in source
-    assert "from openchronic_assets" not in source
+    """Only the attacks come from outside: they recode nothing."""
+    for path in Path(gate.__file__).parent.glob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "openchronic_assets" in line and "import" in line:
+                assert (
+                    "openchronic_assets.anonymisation.gate" in line
+                    or line.strip() == "from openchronic_assets.anonymisation import attacks"
+                ), (path.name, line)

@@ -155,7 +155,7 @@ def test_a_refused_table_leaves_only_its_refusal(home: Home, files: list[Path]) 
     assert caught.value.exit_code == 3
     assert nothing_public(home)
     (refusal,) = (home.vault / "refusals").iterdir()
-    assert json.loads(refusal.read_text())["failed"] == ["k_parquet", "k_csv"]
+    assert json.loads(refusal.read_text())["failed"] == ["k_parquet", "k_csv", "prosecutor_risk"]
     assert events(home) == ["refused"]
 
 
@@ -345,7 +345,7 @@ points = {
     "before the journal": lambda: killed_at(journal, "append"),
     "before the rename": lambda: killed_at(journal, "append", after=True),
     "after the rename": lambda: killed_at(release, "_sync", nth=int(sys.argv[4])),
-    "copied": lambda: killed_at(release, "_request_again"),
+    "copied": lambda: killed_at(release, "_requests"),
     "published": lambda: killed_at(release, "_remove"),
     "last journal line": lambda: killed_at(journal, "append", nth=2),
 }

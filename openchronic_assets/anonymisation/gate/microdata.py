@@ -1,33 +1,32 @@
-"""The release gate: reads the written files again and refuses on any doubt.
-
-A second implementation, in plain Python over the bytes on disk (pyarrow to open Parquet, ``csv``
-and ``Counter`` for the rest). It shares no code with the recoders, reads the hierarchies with its
-own reader, and runs in a fresh process with a time limit. It fails closed: a check that raises,
-is missing, measures nothing or NaN, a process that dies, hangs or answers nonsense is a refusal.
-
-Verdicts name columns and counts, never a value of a row.
-"""
+"""Checks of a public table of individuals, on its Parquet and CSV files."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
-import os
 import re
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-DEFAULT_TIMEOUT = 600.0
+from openchronic_assets.anonymisation.gate.verdict import Finding
+
+K_FLOOR = 12
+"""Smallest class of a public file, whatever is asked: 1 / 12 <= 0.09 < 1 / 11."""
+
+RISK = 0.09
+ENTROPY_L = 3.0
+CLOSENESS = 0.3
+SUPPRESSED = 0.02
+SUPPRESSED_IN_A_BAND = 0.05
+SMALL_BAND = 100
+POWER = 0.3
+ATTACKS = 1000
 
 Tuple = tuple[str | None, ...]
 
@@ -47,6 +46,15 @@ class Request:
         suppressed: records removed, as declared.
         population: records before recoding.
         companions: names of files that may stand beside the two tables.
+        sensitive: published columns that are sensitive attributes and not quasi-identifiers.
+        bands: for each band of people (department x sex x age), how many there were and how many
+            were removed; they add up to the population and to the removed.
+        attacked: Parquet file (vault) of the people behind the rows, at the finest level; one
+            column a published column.
+        control: the same for people who are not in the release, where there are any.
+        classes: Parquet file (vault) of ``person`` (keyed hash) and ``class`` (number of the
+            published tuple), one row a published record.
+        earlier: the same files of earlier releases.
     """
 
     folder: str
@@ -58,66 +66,46 @@ class Request:
     suppressed: int
     population: int
     companions: tuple[str, ...] = ("report.json", "README.txt")
+    sensitive: tuple[str, ...] = ()
+    bands: dict[str, tuple[int, int]] = field(default_factory=dict)
+    attacked: str | None = None
+    control: str | None = None
+    classes: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Check:
-    """The verdict of one check; ``measured`` is None when the check could not measure."""
-
-    name: str
-    passed: bool
-    detail: str
-    threshold: float | int | str | None
-    measured: float | int | str | None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The verdict of the gate: accepted only if every check was made and passed."""
-
-    accepted: bool
-    checks: tuple[Check, ...]
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the checks that did not pass."""
-        return tuple(check.name for check in self.checks if not check.passed)
-
-
-@dataclass(frozen=True)
-class _Finding:
-    passed: bool
-    detail: str
-    threshold: float | int | str
-    measured: float | int | str
-
-
-class _Evidence:
+class Evidence:
     """The files under judgement, read once when a check first needs them."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.folder = Path(request.folder)
         self.columns = tuple(request.hierarchies)
+        self.quasi = [d for d, n in enumerate(self.columns) if n not in request.sensitive]
 
     @cached_property
     def parquet(self) -> pq.ParquetFile:
+        """Return the Parquet file, opened."""
         return pq.ParquetFile(self.folder / self.request.parquet)
 
     @cached_property
     def parquet_rows(self) -> Counter[Tuple]:
+        """Count the rows of the Parquet file."""
         return Counter(self.iterate_parquet())
 
     def iterate_parquet(self) -> Iterator[Tuple]:
+        """Yield the rows of the Parquet file in order."""
         for batch in self.parquet.iter_batches(batch_size=65_536):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     @cached_property
     def csv_header(self) -> tuple[str, ...]:
+        """Return the header of the CSV file."""
         with (self.folder / self.request.csv).open(encoding="utf-8", newline="") as file:
             return tuple(next(csv.reader(file)))
 
     def iterate_csv(self) -> Iterator[Tuple]:
+        """Yield the rows of the CSV file in order."""
         with (self.folder / self.request.csv).open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file, strict=True)
             next(reader)
@@ -126,6 +114,7 @@ class _Evidence:
 
     @cached_property
     def csv_rows(self) -> Counter[Tuple]:
+        """Count the rows of the CSV file."""
         return Counter(self.iterate_csv())
 
     @cached_property
@@ -152,12 +141,12 @@ class _Evidence:
             )
 
 
-def _files(e: _Evidence) -> _Finding:
+def _files(e: Evidence) -> Finding:
     present = {path.name for path in e.folder.iterdir()}
     needed = {e.request.parquet, e.request.csv}
     extra = present - needed - set(e.request.companions)
     irregular = sum(1 for path in e.folder.iterdir() if path.is_symlink() or not path.is_file())
-    return _Finding(
+    return Finding(
         needed <= present and not extra and not irregular,
         f"{len(needed - present)} files missing, {len(extra)} not declared, "
         f"{irregular} links or folders",
@@ -166,10 +155,10 @@ def _files(e: _Evidence) -> _Finding:
     )
 
 
-def _columns(e: _Evidence) -> _Finding:
+def _columns(e: Evidence) -> Finding:
     found = (tuple(e.parquet.schema_arrow.names), tuple(e.csv_header))
     wrong = sum(1 for names in found if names != e.columns)
-    return _Finding(
+    return Finding(
         wrong == 0 and len(e.columns) > 0,
         f"allowed: {', '.join(e.columns)}; Parquet has {len(found[0])} columns, "
         f"CSV {len(found[1])}",
@@ -178,7 +167,7 @@ def _columns(e: _Evidence) -> _Finding:
     )
 
 
-def _types(e: _Evidence) -> _Finding:
+def _types(e: Evidence) -> Finding:
     wrong = [
         field.name
         for field in e.parquet.schema_arrow
@@ -186,7 +175,7 @@ def _types(e: _Evidence) -> _Finding:
     ]
     widths = {len(line) for line in e.csv_rows}
     ragged = len(widths - {len(e.columns)})
-    return _Finding(
+    return Finding(
         not wrong and not ragged,
         f"{len(wrong)} columns are not text; {ragged} other line widths in the CSV file",
         0,
@@ -194,26 +183,26 @@ def _types(e: _Evidence) -> _Finding:
     )
 
 
-def _not_empty(e: _Evidence) -> _Finding:
+def _not_empty(e: Evidence) -> Finding:
     rows = min(sum(e.parquet_rows.values()), sum(e.csv_rows.values()))
-    return _Finding(rows > 0, f"{rows} rows", 1, rows)
+    return Finding(rows > 0, f"{rows} rows", 1, rows)
 
 
-def _no_missing_value(e: _Evidence) -> _Finding:
+def _no_missing_value(e: Evidence) -> Finding:
     missing = sum(
         count
         for rows in (e.parquet_rows, e.csv_rows)
         for line, count in rows.items()
         if not line or any(value is None or not value.strip() for value in line)
     )
-    return _Finding(missing == 0, f"{missing} rows with NULL or blank", 0, missing)
+    return Finding(missing == 0, f"{missing} rows with NULL or blank", 0, missing)
 
 
-def _known_values(e: _Evidence) -> _Finding:
+def _known_values(e: Evidence) -> Finding:
     unknown = {name: len(values - e.domains.get(name, set())) for name, values in e.distinct()}
     total = sum(unknown.values())
     columns = ", ".join(name for name, count in unknown.items() if count)
-    return _Finding(
+    return Finding(
         total == 0,
         f"{total} values outside the declared hierarchies" + (f" ({columns})" if columns else ""),
         0,
@@ -221,34 +210,41 @@ def _known_values(e: _Evidence) -> _Finding:
     )
 
 
-def _smallest(rows: Counter[Tuple]) -> int:
-    return min(rows.values(), default=0)
+def _classes(e: Evidence, rows: Counter[Tuple]) -> Counter[Tuple]:
+    if not e.request.sensitive:
+        return rows
+    found: Counter[Tuple] = Counter()
+    for line, count in rows.items():
+        found[tuple(line[d] for d in e.quasi)] += count
+    return found
 
 
-def _k_parquet(e: _Evidence) -> _Finding:
-    k = _smallest(e.parquet_rows)
-    return _Finding(k >= e.request.k, f"smallest class of {k} rows", e.request.k, k)
+def _smallest(e: Evidence, rows: Counter[Tuple]) -> int:
+    return min(_classes(e, rows).values(), default=0)
 
 
-def _k_csv(e: _Evidence) -> _Finding:
-    k = _smallest(e.csv_rows)
-    return _Finding(k >= e.request.k, f"smallest class of {k} rows", e.request.k, k)
+def _k_parquet(e: Evidence) -> Finding:
+    k = _smallest(e, e.parquet_rows)
+    return Finding(k >= e.request.k, f"smallest class of {k} rows", e.request.k, k)
 
 
-def _same_rows(e: _Evidence) -> _Finding:
+def _k_csv(e: Evidence) -> Finding:
+    k = _smallest(e, e.csv_rows)
+    return Finding(k >= e.request.k, f"smallest class of {k} rows", e.request.k, k)
+
+
+def _same_rows(e: Evidence) -> Finding:
     left, right = e.parquet_rows, e.csv_rows
     different = sum(((left - right) + (right - left)).values())
-    return _Finding(
-        different == 0, f"{different} rows differ between Parquet and CSV", 0, different
-    )
+    return Finding(different == 0, f"{different} rows differ between Parquet and CSV", 0, different)
 
 
-def _row_count(e: _Evidence) -> _Finding:
+def _row_count(e: Evidence) -> Finding:
     rows = sum(e.parquet_rows.values())
     gap = abs(rows - e.request.rows) + abs(
         e.request.population - e.request.rows - e.request.suppressed
     )
-    return _Finding(
+    return Finding(
         gap == 0 and e.request.suppressed >= 0,
         f"{rows} rows written, {e.request.rows} declared, {e.request.suppressed} removed of "
         f"{e.request.population}",
@@ -257,32 +253,33 @@ def _row_count(e: _Evidence) -> _Finding:
     )
 
 
-def _suppressed_removed(e: _Evidence) -> _Finding:
-    starred = sum(
+def _suppressed_removed(e: Evidence) -> Finding:
+    """Rows that say nothing are a class like another: removed, or at least k of them."""
+    short = sum(
         count
         for rows in (e.parquet_rows, e.csv_rows)
-        for line, count in rows.items()
-        if line and all(value == "*" for value in line)
+        for line, count in _classes(e, rows).items()
+        if line and all(value == "*" for value in line) and count < max(K_FLOOR, e.request.k)
     )
-    return _Finding(starred == 0, f"{starred} rows hold only '*'", 0, starred)
+    return Finding(short == 0, f"{short} rows hold only '*' in a class that is too small", 0, short)
 
 
-_IDENTIFIER_NAME = re.compile(
+IDENTIFIER_NAME = re.compile(
     r"(^|_)(id|ids|uuid|key|index|row|line|num|nir|nom|name|prenom|hash|pseudo\w*|date|day|month|"
     r"birth|naissance|deces|death|commune|insee|postal|zip|finess|rpps|adeli|ano)(_|$)|^ben_|^nir",
     re.IGNORECASE,
 )
 
 
-def _identifier_names(e: _Evidence) -> _Finding:
+def _identifier_names(e: Evidence) -> Finding:
     names = {*e.parquet.schema_arrow.names, *e.csv_header}
-    bad = sum(1 for name in names if not name.strip() or _IDENTIFIER_NAME.search(name))
-    return _Finding(bad == 0, f"{bad} column names look like identifiers", 0, bad)
+    bad = sum(1 for name in names if not name.strip() or IDENTIFIER_NAME.search(name))
+    return Finding(bad == 0, f"{bad} column names look like identifiers", 0, bad)
 
 
-_ALONE = r"(?<![0-9A-Za-z])(?:{})(?![0-9A-Za-z])"
+ALONE = r"(?<![0-9A-Za-z])(?:{})(?![0-9A-Za-z])"
 _MONTHS = r"(?:jan|feb|fev|fév|mar|apr|avr|may|mai|jun|jui|jul|aug|aou|aoû|sep|oct|nov|dec|déc)"
-_IDENTIFIER_VALUE = {
+IDENTIFIER_VALUE = {
     "date with day": r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
     r"|(?:19|20)\d{6}|\d{2}(?:0[1-9]|1[0-2])(?:19|20)\d{2}"
     rf"|\d{{1,2}}[ -]?{_MONTHS}\w*[ -]?\d{{4}}",
@@ -296,10 +293,10 @@ _IDENTIFIER_VALUE = {
 }
 
 
-def _identifier_values(e: _Evidence) -> _Finding:
+def _identifier_values(e: Evidence) -> Finding:
     patterns = {
-        kind: re.compile(_ALONE.format(pattern), re.IGNORECASE)
-        for kind, pattern in _IDENTIFIER_VALUE.items()
+        kind: re.compile(ALONE.format(pattern), re.IGNORECASE)
+        for kind, pattern in IDENTIFIER_VALUE.items()
     }
     found: Counter[str] = Counter()
     for name, values in e.distinct():
@@ -311,7 +308,7 @@ def _identifier_values(e: _Evidence) -> _Finding:
                 hit = pattern.search(value)
                 if hit and any(character.isdigit() for character in hit.group()):
                     found[f"{kind} in {name}"] += 1
-    return _Finding(
+    return Finding(
         not found,
         "; ".join(f"{count} x {what}" for what, count in sorted(found.items())) or "none found",
         0,
@@ -319,12 +316,12 @@ def _identifier_values(e: _Evidence) -> _Finding:
     )
 
 
-def _no_metadata(e: _Evidence) -> _Finding:
+def _no_metadata(e: Evidence) -> Finding:
     schema = e.parquet.schema_arrow
     entries = len(e.parquet.metadata.metadata or {}) + len(schema.metadata or {})
     entries += sum(len(field.metadata or {}) for field in schema)
     bom = (e.folder / e.request.csv).open("rb").read(3) == b"\xef\xbb\xbf"
-    return _Finding(
+    return Finding(
         entries == 0 and not bom,
         f"{entries} key-value entries in the Parquet file",
         0,
@@ -332,7 +329,7 @@ def _no_metadata(e: _Evidence) -> _Finding:
     )
 
 
-def _no_hidden_value(e: _Evidence) -> _Finding:
+def _no_hidden_value(e: Evidence) -> Finding:
     """Dictionary pages and statistics may keep values that no row has."""
     path = e.folder / e.request.parquet
     names = list(e.parquet.schema_arrow.names)
@@ -349,10 +346,10 @@ def _no_hidden_value(e: _Evidence) -> _Finding:
             statistics = coded.metadata.row_group(group).column(position).statistics
             if statistics is not None and statistics.has_min_max:
                 hidden += len({statistics.min, statistics.max} - used)
-    return _Finding(hidden == 0, f"{hidden} values in the file that no row holds", 0, hidden)
+    return Finding(hidden == 0, f"{hidden} values in the file that no row holds", 0, hidden)
 
 
-def _sorted_rows(e: _Evidence) -> _Finding:
+def _sorted_rows(e: Evidence) -> Finding:
     breaks = 0
     for rows in (e.iterate_parquet(), e.iterate_csv()):
         previous: Tuple | None = None
@@ -360,10 +357,158 @@ def _sorted_rows(e: _Evidence) -> _Finding:
             if previous is not None and line < previous:
                 breaks += 1
             previous = line
-    return _Finding(breaks == 0, f"{breaks} rows out of the order of values", 0, breaks)
+    return Finding(breaks == 0, f"{breaks} rows out of the order of values", 0, breaks)
 
 
-CHECKS: dict[str, Callable[[_Evidence], _Finding]] = {
+def _floor(e: Evidence) -> Finding:
+    return Finding(e.request.k >= K_FLOOR, f"k = {e.request.k} is asked", K_FLOOR, int(e.request.k))
+
+
+def _risk(e: Evidence) -> Finding:
+    """Prosecutor risk; the average and the marketer's (classes / rows) are told."""
+    worst = 0.0
+    average = 0.0
+    for rows in (e.parquet_rows, e.csv_rows):
+        classes = _classes(e, rows)
+        worst = max(worst, 1 / min(classes.values()))
+        average = max(average, len(classes) / sum(classes.values()))
+    return Finding(worst <= RISK, f"average and marketer risk {average:.6f}", RISK, worst)
+
+
+def _diversity(e: Evidence) -> Finding:
+    """Each sensitive column: entropy-l of at least 3, or t-closeness of at most 0.3."""
+    poor = 0
+    for rows in (e.parquet_rows, e.csv_rows):
+        for name in e.request.sensitive:
+            d = e.columns.index(name)
+            overall: Counter[str | None] = Counter()
+            inside: dict[Tuple, Counter[str | None]] = defaultdict(Counter)
+            for line, count in rows.items():
+                # The other sensitive columns are known to the attacker: joint classes.
+                rest = tuple(value for i, value in enumerate(line) if i != d)
+                inside[tuple(line[i] for i in e.quasi)][line[d]] += count
+                inside[("*joint*", *rest)][line[d]] += count
+                overall[line[d]] += count
+            total = sum(overall.values())
+            for group in inside.values():
+                size = sum(group.values())
+                shares = [count / size for count in group.values()]
+                entropy = math.exp(-sum(share * math.log(share) for share in shares))
+                distance = 0.5 * sum(
+                    abs(group[value] / size - count / total) for value, count in overall.items()
+                )
+                poor += not (entropy >= ENTROPY_L - 1e-12 or distance <= CLOSENESS + 1e-12)
+    return Finding(
+        poor == 0,
+        f"{len(e.request.sensitive)} sensitive columns, {poor} classes neither diverse nor close",
+        0,
+        poor,
+    )
+
+
+def _suppression(e: Evidence) -> Finding:
+    """Overall at most 2 % (or fewer people than a class), and at most 5 % in each band."""
+    removed, people = e.request.suppressed, e.request.population
+    share = removed / people if people else math.nan
+    good = share <= SUPPRESSED or removed < K_FLOOR
+    there = sum(total for total, _ in e.request.bands.values())
+    gone = sum(lost for _, lost in e.request.bands.values())
+    if e.request.bands:
+        good &= (there, gone) == (people, removed)
+        # Bands too small for a share are judged together.
+        small = [each for each in e.request.bands.values() if each[0] < SMALL_BAND]
+        large = [each for each in e.request.bands.values() if each[0] >= SMALL_BAND]
+        large.append((sum(t for t, _ in small), sum(g for _, g in small)))
+        good &= all(
+            0 <= lost <= total and (lost <= SUPPRESSED_IN_A_BAND * total or lost < K_FLOOR)
+            for total, lost in large
+        )
+    return Finding(
+        bool(good),
+        f"{removed} of {people} removed, {len(e.request.bands)} bands",
+        SUPPRESSED,
+        share,
+    )
+
+
+def _attacks(e: Evidence) -> Finding:
+    """Upper bounds of the three excess risks, and the power of the attacks themselves."""
+    from openchronic_assets.anonymisation import attacks
+
+    if e.request.attacked is None:
+        return Finding(False, "no people to attack were given", RISK, "none")
+
+    def people(path: str) -> list[tuple[str, ...]]:
+        table = pq.read_table(path, columns=list(e.columns))
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    original = people(e.request.attacked)
+    control = None if e.request.control is None else people(e.request.control)
+    covers: dict[int, dict[str, frozenset[str]]] = {}
+    for d, name in enumerate(e.columns):
+        under: dict[str, set[str]] = defaultdict(set)
+        with Path(e.request.hierarchies[name]).open(encoding="utf-8", newline="") as file:
+            for line in list(csv.reader(file))[1:]:
+                for value in line:
+                    under[value].add(line[0])
+        covers[d] = {value: frozenset(leaves) for value, leaves in under.items()}
+    rows = list(e.parquet_rows.items())
+    risks = attacks.attack(
+        [line for line, _ in rows],  # type: ignore[misc]
+        [count for _, count in rows],
+        original,
+        covers,
+        control,
+        attempts=ATTACKS,
+    )
+    strong = attacks.power(original)
+    people_asked = min(ATTACKS, len(original))
+    asked = {"singling_out": ATTACKS, "linkability": people_asked, "inference": people_asked}
+    worst = max(risk.high for risk in risks)
+    weakest = min(risk.risk for risk in strong)
+    good = (
+        [risk.attack for risk in risks] == list(asked)
+        and all(math.isfinite(r.high) and r.attempts == asked[r.attack] for r in risks)
+        and len(strong) == 3
+        and weakest >= POWER
+        and worst <= RISK
+    )
+    told = ", ".join(f"{risk.attack} {risk.risk:.4f} (up to {risk.high:.4f})" for risk in risks)
+    return Finding(
+        good, f"{told}; {people_asked} people attacked; on a leaky file {weakest:.2f}", RISK, worst
+    )
+
+
+def _earlier(e: Evidence) -> Finding:
+    """People of an earlier release too: those in one class of each are at least k."""
+
+    def of(path: str) -> dict[str, int]:
+        table = pq.read_table(path, columns=["person", "class"])
+        found = dict(zip(table["person"].to_pylist(), table["class"].to_pylist(), strict=True))
+        if len(found) != table.num_rows or None in found:
+            raise ValueError("a person is there twice")
+        return found
+
+    if e.request.classes is None:
+        return Finding(not e.request.earlier, "no classes of people were given", 0, 0)
+    mine = of(e.request.classes)
+    sizes = sorted(Counter(mine.values()).values())
+    if sizes != sorted(_classes(e, e.parquet_rows).values()):
+        return Finding(False, "the classes of people are not those of the file", 0, len(sizes))
+    small = 0
+    for path in e.request.earlier:
+        other = of(path)
+        both = Counter((mine[person], other[person]) for person in mine.keys() & other.keys())
+        small += sum(1 for count in both.values() if count < max(K_FLOOR, e.request.k))
+    return Finding(
+        small == 0,
+        f"{len(e.request.earlier)} earlier releases; {small} intersections of classes too small",
+        0,
+        small,
+    )
+
+
+CHECKS: dict[str, Callable[[Evidence], Finding]] = {
     "files": _files,
     "columns": _columns,
     "types": _types,
@@ -380,111 +525,10 @@ CHECKS: dict[str, Callable[[_Evidence], _Finding]] = {
     "no_metadata": _no_metadata,
     "no_hidden_value": _no_hidden_value,
     "sorted_rows": _sorted_rows,
+    "k_floor": _floor,
+    "prosecutor_risk": _risk,
+    "diversity": _diversity,
+    "suppression": _suppression,
+    "attacks": _attacks,
+    "earlier_releases": _earlier,
 }
-
-CHECK_NAMES = tuple(CHECKS)
-
-
-def inspect(request: Request) -> list[Check]:
-    """Make every check in this process; one that raises is a check that failed."""
-    evidence = _Evidence(request)
-    checks = []
-    for name, function in CHECKS.items():
-        try:
-            finding = function(evidence)
-            checks.append(
-                Check(name, finding.passed, finding.detail, finding.threshold, finding.measured)
-            )
-        except Exception as error:
-            # The message of an engine may quote the file: only its kind is told.
-            checks.append(Check(name, False, f"raised {type(error).__name__}", None, None))
-    return checks
-
-
-def judge(checks: Sequence[Check]) -> Verdict:
-    """Accept only if each known check is there once, measured something and passed."""
-    result = list(checks)
-    names = Counter(check.name for check in checks)
-    for name in CHECK_NAMES:
-        if names[name] != 1:
-            result.append(Check(name, False, f"made {names[name]} times", 1, names[name]))
-    for name in sorted(set(names) - set(CHECK_NAMES)):
-        result.append(Check(name, False, "unknown check", 0, names[name]))
-    result = [
-        check if _measured(check) else Check(check.name, False, check.detail, check.threshold, None)
-        for check in result
-    ]
-    return Verdict(all(check.passed is True for check in result), tuple(result))
-
-
-def _measured(check: Check) -> bool:
-    """Tell whether a verdict rests on a real measurement."""
-    for value in (check.measured, check.threshold):
-        if value is None or isinstance(value, bool):
-            return False
-        if isinstance(value, float) and not math.isfinite(value):
-            return False
-    return isinstance(check.passed, bool)
-
-
-def run_gate(
-    request: Request,
-    timeout: float = DEFAULT_TIMEOUT,
-    command: Sequence[str] | None = None,
-) -> Verdict:
-    """Judge written files in a fresh process.
-
-    Args:
-        request: what the release is declared to be.
-        timeout: seconds; beyond, the release is refused.
-        command: the process to run instead of this module (tests).
-
-    Returns:
-        The verdict. This function does not raise for what the process does: a failure of the
-        gate is a refusal, with the check ``gate_process``.
-    """
-    root = str(Path(__file__).resolve().parents[2])
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(
-        part for part in (root, environment.get("PYTHONPATH", "")) if part
-    )
-    try:
-        done = subprocess.run(
-            list(command or (sys.executable, "-m", "openchronic_assets.anonymisation.gate")),
-            input=json.dumps(asdict(request)),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=timeout,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return _broken(f"no verdict within {timeout:g} s", timeout)
-    except OSError as error:
-        return _broken(f"the gate could not start ({type(error).__name__})", 0)
-    if done.returncode != 0:
-        return _broken(f"the gate's process ended with code {done.returncode}", done.returncode)
-    try:
-        answer: Any = json.loads(done.stdout)
-        checks = [Check(**entry) for entry in answer["checks"]]
-    except (ValueError, KeyError, TypeError):
-        return _broken("the gate's answer cannot be read", 0)
-    return judge(checks)
-
-
-def _broken(detail: str, measured: float) -> Verdict:
-    """Return the refusal of a gate that gave no verdict."""
-    return Verdict(False, (Check("gate_process", False, detail, 0, measured),))
-
-
-def main() -> None:
-    """Read a request on standard input, print the verdicts as JSON on standard output."""
-    body = json.load(sys.stdin)
-    body["companions"] = tuple(body["companions"])
-    checks = inspect(Request(**body))
-    json.dump({"checks": [asdict(check) for check in checks]}, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""The gate's own process."""
+
+from openchronic_assets.anonymisation.gate import main
+
+main()

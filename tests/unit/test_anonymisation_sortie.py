@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from openchronic_assets.anonymisation import journal
+from openchronic_assets.anonymisation.sortie import read_table, take_out, verify_proof
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
+from openchronic_assets.settings import Home
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+SAFE = "department,sex,people\n23,1,40\n23,2,55\n62,1,70\n62,2,31\n"
+
+
+def rules(result: dict) -> list[str]:
+    return [problem["rule"] for problem in result["problems"]]
+
+
+def test_a_safe_table_is_delivered_with_a_proof_that_holds(home: Home, tmp_path: Path) -> None:
+    result = take_out(home, write(tmp_path / "t.csv", SAFE), "Ada")
+    assert result["delivered"]
+    folder = Path(result["folder"])
+    assert (folder / "t.csv").read_text() == SAFE
+    assert verify_proof(home, folder)["user"] == "Ada"
+    events = journal.read(home.vault / "journal.jsonl")
+    assert events[-1]["event"] == "sortie_delivered"
+    (folder / "t.csv").write_text(SAFE.replace("40", "41"))
+    with pytest.raises(Refused, match="does not hold"):
+        verify_proof(home, folder)
+    (folder / "t.csv").write_text(SAFE)
+    other = Home(tmp_path / "other").create()
+    with pytest.raises(Refused, match="does not hold"):
+        verify_proof(other, folder)
+
+
+def test_a_small_cell_is_sent_back_with_the_smallest_merge(home: Home, tmp_path: Path) -> None:
+    text = "department,people\n23,4\n62,70\n974,12\n75,300\n"
+    result = take_out(home, write(tmp_path / "t.csv", text), "Ada")
+    assert not result["delivered"] and rules(result) == ["threshold"]
+    assert result["proposals"] == [{"department": [["23", "974"]]}]
+    assert not (home.exports / "sorties").exists()
+    assert journal.read(home.vault / "journal.jsonl")[-1]["event"] == "sortie_refused"
+    assert "4" not in json.dumps(result["problems"][0]["detail"])
+
+
+def test_merges_proposed_pass_when_made(home: Home, tmp_path: Path) -> None:
+    text = "department,sex,people\n23,1,3\n23,2,9\n62,1,70\n62,2,31\n75,1,12\n75,2,13\n"
+    result = take_out(home, write(tmp_path / "t.csv", text), "Ada")
+    assert {"department": [["23", "75"]]} in result["proposals"]
+    merged = "department,sex,people\n23 + 75,1,15\n23 + 75,2,22\n62,1,70\n62,2,31\n"
+    assert take_out(home, write(tmp_path / "m.csv", merged), "Ada")["delivered"]
+
+
+@pytest.mark.parametrize(("n", "passes"), [(10, False), (11, True), (0, True)])
+def test_the_threshold_is_eleven(home: Home, tmp_path: Path, n: int, passes: bool) -> None:
+    text = f"department,people\n23,{n}\n62,70\n"
+    assert take_out(home, write(tmp_path / "t.csv", text), "Ada")["delivered"] is passes
+
+
+def test_one_hidden_cell_beside_its_total_is_found_again(home: Home, tmp_path: Path) -> None:
+    text = "department,people\n23,\n62,70\nTotal,76\n"
+    result = take_out(home, write(tmp_path / "t.csv", text), "Ada")
+    assert rules(result) == ["complementary"]
+    enough = "department,people\n23,\n62,\n75,80\nTotal,156\n"
+    assert take_out(home, write(tmp_path / "u.csv", enough), "Ada")["delivered"]
+
+
+def test_a_table_is_held_against_what_others_took_out(home: Home, tmp_path: Path) -> None:
+    assert take_out(
+        home, write(tmp_path / "a.csv", "department,people\nTotal,100\n62,40\n75,30\n"), "Ada"
+    )["delivered"]
+    # 100 - 40 - 30 = 30, of whom 24 in 23: 6 are left for the last one.
+    second = write(tmp_path / "b.csv", "department,people\n23,24\n974,\n")
+    assert rules(take_out(home, second, "Grace")) == ["differencing"]
+    # The same cell, six people more.
+    third = write(tmp_path / "c.csv", "department,people\n62,46\n")
+    assert rules(take_out(home, third, "Grace")) == ["differencing"]
+    other = write(tmp_path / "d.csv", "department,people\n62,40\n")
+    assert take_out(home, other, "Grace")["delivered"]
+
+
+def test_dominance_needs_and_uses_the_largest_contributor(home: Home, tmp_path: Path) -> None:
+    text = "hospital_type,people,euros,top\npublic,50,1000,{}\nprivate,60,900,100\n"
+    options = {"amount": "euros", "largest": "top"}
+    held = write(tmp_path / "t.csv", text.format(851))
+    assert rules(take_out(home, held, "Ada", **options)) == ["dominance"]
+    with pytest.raises(UsageError, match="--largest"):
+        take_out(home, held, "Ada", amount="euros")
+    fine = write(tmp_path / "u.csv", text.format(850))
+    assert take_out(home, fine, "Ada", **options)["delivered"]
+
+
+def test_few_stays_are_small_too(home: Home, tmp_path: Path) -> None:
+    text = "department,people,stays\n23,20,7\n62,70,90\n"
+    result = take_out(home, write(tmp_path / "t.csv", text), "Ada", stays="stays")
+    assert rules(result) == ["threshold_stays"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("department,people\n23,3.5\n", "line 2, column people: a whole number"),
+        ("department,people\n23,-3\n", "a whole number"),
+        ("department,people\n23,many\n", "a whole number"),
+        ("department,people\n23,40\n23,50\n", "line 3: the same cell"),
+        ("department,people\n", "no row"),
+        ("people\n40\n", "no column beside"),
+        ("department,value\n23,40\n", "no column of people"),
+    ],
+)
+def test_a_table_that_cannot_be_judged_is_wrong_use(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        read_table(write(tmp_path / "t.csv", text))
+
+
+def test_a_column_of_rates_is_no_category(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"d": ["23", "62"], "rate": [0.25, 0.5], "people": [40, 50]}), path)
+    with pytest.raises(UsageError, match="column rate holds numbers"):
+        read_table(path)
+
+
+def test_missing_values_are_a_category_and_totals_are_known(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "t.csv", "sex;people\n ;12\nEnsemble;50\n1;38\n"))
+    assert table.cells == {("(missing)",): 12, ("*",): 50, ("1",): 38}
+
+
+def test_a_damaged_register_lets_nothing_out(home: Home, tmp_path: Path) -> None:
+    take_out(home, write(tmp_path / "t.csv", SAFE), "Ada")
+    (kept,) = (home.vault / "sorties").glob("*.json")
+    kept.write_text("{")
+    with pytest.raises(OpenChronicError, match="damaged"):
+        take_out(home, write(tmp_path / "u.csv", SAFE), "Ada")
+
+
+def test_the_command_tells_in_json_and_leaves_with_three(home: Home, tmp_path: Path) -> None:
+    from openchronic_assets.cli import app
+
+    run = CliRunner()
+    small = write(tmp_path / "t.csv", "department,people\n23,4\n62,70\n974,12\n")
+    base = ["--home", str(home.root), "--json", "--user", "Ada"]
+    refused = run.invoke(app, ["sortie", str(small), *base])
+    assert refused.exit_code == 3
+    assert json.loads(refused.stdout)["proposals"]
+    fine = run.invoke(app, ["sortie", str(write(tmp_path / "s.csv", SAFE)), *base])
+    assert fine.exit_code == 0, fine.output
+    folder = json.loads(fine.stdout)["folder"]
+    assert run.invoke(app, ["sortie", folder, "--verify", *base]).exit_code == 0
