@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 METHODS = ("full-domain", "local")
 
+# A column that counts up by one over fewer rows than this may do so by chance.
+_NUMBERED = 10
+
 _IDENTIFIER = re.compile(
     r"(^|[_\W])(id|ids|index|idx|row|rowid|rownum|num|numero|no|nir|nss|ssn|uuid|guid|key|cle|"
     r"ident|identifiant|identifier|matricule|ipp|iep|mail|email|phone|tel|telephone|nom|name|"
@@ -273,7 +276,7 @@ def _points_at_rows(column: pa.ChunkedArray, name: str) -> bool:
         numbers = column.cast(pa.int64()).to_numpy()
     except pa.ArrowException:
         return False
-    return bool((np.diff(numbers) == 1).all())
+    return len(numbers) >= _NUMBERED and bool((np.diff(numbers) == 1).all())
 
 
 def _sensitive(

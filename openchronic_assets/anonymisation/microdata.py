@@ -79,8 +79,9 @@ def read_table(data: Any, encoded: Sequence[str] | None = None) -> Microdata:
         path = Path(data)
         read = _read_file(path, encoded)
     elif isinstance(data, pa.Table):
-        read = Microdata(data, "memory")
+        read = Microdata(_without_views(data), "memory")
     elif hasattr(data, "columns") and hasattr(data, "iloc"):
+        _check_names([str(name) for name in data.columns])
         try:
             read = Microdata(pa.Table.from_pandas(data, preserve_index=False), "memory")
         except (pa.ArrowException, TypeError, ValueError) as error:
@@ -94,6 +95,15 @@ def read_table(data: Any, encoded: Sequence[str] | None = None) -> Microdata:
         raise OpenChronicError("the table has no row")
     # Metadata may tell the rows (the index of pandas) and never passes.
     return Microdata(read.table.replace_schema_metadata(None), read.form, read.separator)
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return a table whose text views are texts: few functions of Arrow take views."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            text = table.column(position).cast(pa.string())
+            table = table.set_column(position, field.name, text)
+    return table
 
 
 def _read_file(path: Path, encoded: Sequence[str] | None) -> Microdata:

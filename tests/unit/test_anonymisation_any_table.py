@@ -350,6 +350,20 @@ def test_tables_that_are_none_are_refused(folder: Path) -> None:
         anonymise(pd.DataFrame({"age": [21, "x", 2.5, b"z"]}), ["age"], TREES, k=1)
     with pytest.raises(OpenChronicError, match="type"):
         anonymise(pa.table({"age": [[1], [2]]}), ["age"], TREES, k=1)
+    with pytest.raises(OpenChronicError, match="two columns of one name"):
+        anonymise(pd.DataFrame([[21, 22]], columns=["age", "age"]), ["age"], TREES, k=1)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_every_kind_of_text_is_a_text(kind: pa.DataType, tmp_path: Path) -> None:
+    table = pa.table({"place": pa.array(["75", "92", "75", "2A"]).cast(kind)})
+    for k, level in ((1, 0), (4, 2)):
+        out = tmp_path / "o.parquet"
+        found = anonymise(table, ["place"], TREES, k=k, out=out)
+        assert found.report["levels"] == {"place": level}
+        assert pq.read_schema(out).field("place").type == pa.string()
 
 
 @pytest.mark.parametrize(
