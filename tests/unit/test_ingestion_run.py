@@ -339,14 +339,14 @@ def test_a_folder_that_is_not_there_is_wrong_use(home: Home, tmp_path: Path, kin
 
 
 def test_what_is_not_in_scope_is_listed_and_is_no_error(home: Home, tmp_path: Path) -> None:
-    for name in ("notes.txt", "sub/ER_ARO_F_2019.csv", "IR_BEN_R.xlsx", ".hidden/ER_PHA_F.csv"):
+    for name in ("notes.txt", "sub/EB_PRS_F_2019.csv", "IR_BEN_R.xlsx", ".hidden/ER_PHA_F.csv"):
         write(tmp_path / "d", name, "x")
     said = openchronic("ingest", tmp_path / "d", "--home", home.root, "--json")
     assert said.code == 0
     assert said.json()["state"] == "out of scope"
-    assert said.json()["out_of_scope"] == ["IR_BEN_R.xlsx", "notes.txt", "sub/ER_ARO_F_2019.csv"]
+    assert said.json()["out_of_scope"] == ["IR_BEN_R.xlsx", "notes.txt", "sub/EB_PRS_F_2019.csv"]
     plain = openchronic("ingest", tmp_path / "d", "--home", home.root)
-    assert "3 files not in scope" in plain.err and "ER_ARO_F_2019.csv" in plain.err
+    assert "3 files not in scope" in plain.err and "EB_PRS_F_2019.csv" in plain.err
 
 
 def test_the_year_option_gives_their_year_to_files_whose_name_has_none(

@@ -202,7 +202,12 @@ def test_a_report_that_was_lost_comes_back_with_the_next_ingestion(
     written = Path(str(take(home, tmp_path / "d").report))
     before = written.read_bytes()
     written.unlink()
+    # As a run that was killed leaves them.
+    half = [home.reports / f".{written.name}.123", home.deliveries / "profiles" / ".x.json.123"]
+    for each in half:
+        each.write_text("half")
     again = take(home, tmp_path / "d")
+    assert not any(each.exists() for each in half)
     assert again.state == "already ingested" and written.read_bytes() == before
 
 
