@@ -18,6 +18,7 @@ from openchronic_assets.synthetic.conditions import Conditions
 from openchronic_assets.synthetic.hospital import Stays, profiles
 from openchronic_assets.synthetic.medicine import draw as draw_kinds
 from openchronic_assets.synthetic.medicine import drugs, give
+from openchronic_assets.synthetic.pathologies import Onset
 from openchronic_assets.synthetic.population import BLOCK, People
 from openchronic_assets.synthetic.text import day
 from openchronic_assets.synthetic.universe import SPECIALTIES, Universe
@@ -179,6 +180,13 @@ class _Context:
     sick: Bools
     age: Ints
     span: tuple[int, int]  # first day of care, and the day after the last
+    onsets: list[Onset]
+
+    def begun(self, name: str, when: int) -> Bools:
+        """Return who has a pathology of the cartographie on a day."""
+        found = np.zeros(len(self.people), bool)
+        found[[e.person for e in self.onsets if e.name == name and e.start <= when]] = True
+        return found
 
     def happen(self, rate: Floats) -> tuple[Ints, Ints]:
         """Return (person, day) of events at a yearly rate for each person-year."""
@@ -204,6 +212,7 @@ def draw(
     found: Conditions,
     world: Universe,
     stays: Stays,
+    onsets: list[Onset],
     years: tuple[int, int],
 ) -> Care:
     """Return the care of a block over the care years."""
@@ -228,6 +237,7 @@ def draw(
         sick=found.active(who, begin) > 0,
         age=people.age(begin, who),
         span=(day(years[0]), day(years[1] + 1)),
+        onsets=onsets,
     )
     builder = _Builder()
     _gp_visits(context, builder)
@@ -413,13 +423,20 @@ def _treatments(c: _Context) -> dict[str, Ints]:
     age = c.people.age(np.full(len(everyone), middle), everyone)
     held = c.found.active(everyone, np.full(len(everyone), middle))
     mean = _by_age(age, (15, 40, 50, 60, 70, 80), (0.03, 0.1, 0.3, 0.65, 1.2, 1.8, 2.1))
-    mean = mean * np.where(held > 0, 1.8, 0.75)
+    mean = mean * np.where(held > 0, 1.5, 0.5)
+    for name in ("FAntiHTA_med", "FHypoLi_med", "PAntiDe_med", "FDiabet_ind"):
+        mean = mean + 0.8 * c.begun(name, middle)[everyone]
     who = np.repeat(everyone, c.rng.poisson(mean))
     known = drugs()
     weight = np.where(known.chronic, known.boxes, 0)
     kinds = draw_kinds(c.rng, weight, len(who))
     ill = c.found.active(who, np.full(len(who), middle))
-    fits = [np.isin(ill, alds) if alds else np.ones(len(who), bool) for alds in known.groups]
+    fits = []
+    for alds, names in known.groups:
+        suits = np.isin(ill, alds)
+        for name in names:
+            suits |= c.begun(name, middle)[who]
+        fits.append(suits if alds or names else np.ones(len(who), bool))
     drug = give(c.rng, kinds, known.group, fits)
     luck = c.rng.random((4, len(who)))
     first = np.where(luck[0] < 0.7, low, low + (luck[1] * (high - low)).astype(np.int64))

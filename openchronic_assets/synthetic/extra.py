@@ -47,7 +47,7 @@ MODELLED = {
     "BE_IDE_R": "every hospital",
     "PSEUDONYM_CROSSWALK": "the pseudonyms of this epoch and of the next one",
     "CT_IDE_AAAA_GN": "couples and their identifier",
-    "CT_IND_AAAA_GN": "persons with care in the year; the tops that an ALD decides",
+    "CT_IND_AAAA_GN": "persons with care in the year, and the pathologies that they have",
     "OPEN_DAMIR": "the same lines, added up by month and cell",
     "OPEN_RESIDENT_POPULATION": "the persons of the extract, on 1 January",
     "OPEN_INSURED_POPULATION": "the persons of the extract, on 31 December, by scheme",

@@ -36,6 +36,7 @@ from openchronic_assets.synthetic import (
     figures,
     hospital,
     open_data,
+    pathologies,
     planted,
     population,
     referentials,
@@ -89,6 +90,7 @@ class Block:
 
     people: People
     found: conditions.Conditions
+    onsets: list[pathologies.Onset]
     stays: Stays
     fields: dict[str, fields.FieldStays]
     lines: care.Care
@@ -132,7 +134,8 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     found.index()
     stays = hospital.draw(rng, people, found, world, years)
     elsewhere = fields.draw(rng, people, found, world, stays, years)
-    lines = care.draw(rng, people, found, world, stays, years)
+    onsets = pathologies.draw(people, found, world.seed, world.size, years)
+    lines = care.draw(rng, people, found, world, stays, onsets, years)
     written = claims.write(rng, lines, people, world, years, block, keep)
     discharged, unchained = hospital.write(
         rng, stays, people, world, years, block, keep, asked.dirty
@@ -157,6 +160,7 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     made = Block(
         people=people,
         found=found,
+        onsets=onsets,
         stays=stays,
         fields=elsewhere,
         lines=lines,

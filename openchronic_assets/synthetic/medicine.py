@@ -31,12 +31,21 @@ CHRONIC: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 
 
+# Pathologies of the cartographie that a class treats, with or without an ALD.
+TREATED: dict[str, tuple[str, ...]] = {
+    "A10": ("FDiabet_ind",), "C02": ("FAntiHTA_med",), "C03": ("FAntiHTA_med",),
+    "C07": ("FAntiHTA_med",), "C08": ("FAntiHTA_med",), "C09": ("FAntiHTA_med",),
+    "C10": ("FHypoLi_med",), "R03": ("ABPCOIr_ind",), "N06": ("PAntiDe_med",),
+    "N05": ("PAnxiol_med", "PHypnot_med", "PNeurol_med"),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Drugs:
     """The presentations: codes, price in cents, rate in percent, units of a pack.
 
-    ``boxes`` sums to one over all; ``chronic`` are those taken for years; ``ald`` holds the ALD
-    that a presentation treats.
+    ``boxes`` sums to one over all; ``chronic`` are those taken for years; ``group`` is a position
+    in ``groups``, the (ALD, pathologies) that a presentation treats.
     """
 
     cip13: tuple[str, ...]
@@ -48,7 +57,7 @@ class Drugs:
     boxes: Floats
     chronic: Bools
     group: Ints
-    groups: tuple[tuple[int, ...], ...]
+    groups: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
 
 
 @cache
@@ -68,7 +77,8 @@ def drugs() -> Drugs:
     price = np.r_[known.price, [int(r["price_cents"]) for r in own]].astype(np.int64)
     priced = price > 0
     short = [each[:3] for each in atc]
-    groups = sorted({CHRONIC.get(each, ()) for each in short})
+    treats = [(CHRONIC.get(each, ()), TREATED.get(each, ())) for each in short]
+    groups = sorted(set(treats))
     return Drugs(
         cip13=cip13,
         cip7=(*known.cip7, *(r["cip7"] for r in own)),
@@ -78,7 +88,7 @@ def drugs() -> Drugs:
         units=np.r_[known.units, np.full(len(own), 30)].astype(np.int64),
         boxes=boxes / boxes.sum(),
         chronic=np.array([each in CHRONIC for each in short]),
-        group=np.array([groups.index(CHRONIC.get(each, ())) for each in short]),
+        group=np.array([groups.index(each) for each in treats]),
         groups=tuple(groups),
     )
 

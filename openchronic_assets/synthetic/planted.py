@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from openchronic_assets.synthetic import effects, pathologies, truth
+from openchronic_assets.synthetic import effects, truth
 from openchronic_assets.synthetic.hospital import profiles
 from openchronic_assets.synthetic.medicine import drugs
 from openchronic_assets.synthetic.text import NEVER, Ints, day, pick, year_of
@@ -36,7 +36,7 @@ def of(
         "amounts": _amounts(made, keep),
         "ald_onset_risk": _onset_risk(made, years, keep),
         "ald_requests": _requests(made, keep),
-        "pathologies": _pathologies(made, world, years, keep),
+        "pathologies": _pathologies(made, keep),
         "moves": _moves(made, world, keep),
         "field_stays": _field_stays(made, world, keep),
         "visits": _visits(made, world, keep),
@@ -194,10 +194,10 @@ def _requests(made: Block, keep: int) -> pa.Table:
     )
 
 
-def _pathologies(made: Block, world: Universe, years: tuple[int, int], keep: int) -> pa.Table:
-    drawn = pathologies.draw(made.people, made.found, world.seed, world.size, years)
+def _pathologies(made: Block, keep: int) -> pa.Table:
     known = sorted(
-        (each for each in drawn if each.person < keep), key=lambda o: (o.person, o.start, o.name)
+        (each for each in made.onsets if each.person < keep),
+        key=lambda o: (o.person, o.start, o.name),
     )
     return truth.table(
         "pathologies",

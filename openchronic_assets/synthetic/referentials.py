@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Frames = list[tuple[int | None, Frame]]
 
-# The ALD that decide a top of the cartographie on their own.
-TOPS = {
-    1: "TOP_CVAVC_SEQ", 5: "TOP_CVIC_CHR", 13: "TOP_CVCORON_CHR", 8: "TOP_FDIABET_IND",
-    15: "TOP_NDEMENC_IND", 16: "TOP_NPARKIN_IND", 25: "TOP_NSEPLAQ_IND", 24: "TOP_IRCRRCH_IND",
-    7: "TOP_IRVIH_IND", 18: "TOP_IRMUCO_IND", 14: "TOP_ABPCOIR_IND",
-}  # fmt: skip
-
 
 def of_world(
     rng: np.random.Generator, wanted: list[str], world: Universe, asked: Request
@@ -262,7 +255,7 @@ def _cartographie(
     owner: Ints,
     single: Ints,
 ) -> Frames:
-    """Write the cartographie of each year: persons with care, and the tops that an ALD decides."""
+    """Write the cartographie of each year: persons with care, and their pathologies."""
     people = made.people
     carto = [
         hashlib.blake2b(
@@ -285,9 +278,9 @@ def _cartographie(
             found.append((year, fill(rng, contract, part)))
         who = owner[single][seen[owner[single]]]
         held: dict[str, set[int]] = {}
-        for each in made.found.episodes:
-            if each.number in TOPS and each.start < after and each.end >= first:
-                held.setdefault(TOPS[each.number], set()).add(each.person)
+        for each in made.onsets:
+            if each.start < after:
+                held.setdefault(f"TOP_{each.name.upper()}", set()).add(each.person)
         age = people.age(after - 1, who)
         base = couples.take(single[seen[owner[single]]])
         base.columns |= {
