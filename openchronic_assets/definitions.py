@@ -14,6 +14,7 @@ from openchronic_assets.anonymisation.assets import public_patients, release  # 
 from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
 from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
 from openchronic_assets.ingestion.spark import configuration  # noqa: E402
+from openchronic_assets.reports.assets import run_reports  # noqa: E402
 from openchronic_assets.warehouse.assets import warehouse  # noqa: E402
 from openchronic_assets.warehouse.sensors import stale_sensor  # noqa: E402
 
@@ -24,12 +25,13 @@ ingest_deliveries = dg.define_asset_job(
 )
 refresh_years = dg.define_asset_job(
     "refresh_years",
-    selection=dg.AssetSelection.assets(raw_tables, warehouse, public_patients),
-    description="The main job: raw tables, models, candidate release, for a range of care years.",
+    selection=dg.AssetSelection.assets(raw_tables, warehouse, run_reports, public_patients),
+    description="The main job: raw tables, models, run reports, candidate release, for a range of "
+    "care years.",
 )
 
 defs = dg.Definitions(
-    assets=[raw_tables, warehouse, public_patients, release],
+    assets=[raw_tables, warehouse, run_reports, public_patients, release],
     jobs=[ingest_deliveries, refresh_years],
     sensors=[delivery_sensor(ingest_deliveries), stale_sensor(refresh_years)],
     resources={"pyspark": LazyPySparkResource(spark_config=configuration())},

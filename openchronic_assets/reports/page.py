@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from openchronic_assets.ingestion import deliveries
+from openchronic_assets.ingestion.deliveries import Record
 from openchronic_assets.reports import chart, words
 from openchronic_assets.reports.facts import Facts, TableFacts, amount_before, find, gather
 from openchronic_assets.reports.profile import RARE
 from openchronic_assets.settings import Home
 
 TEMPLATE = "run_report.html.j2"
+COMPLETED = 12  # pages that a run writes again; the others on demand
 MOVED = 0.05  # a share of missing values that moved by more is marked
 
 
@@ -48,10 +51,26 @@ def write_all(home: Home, delivery: str | None = None) -> list[Path]:
         if path.name not in known:
             path.unlink()
     # Older ones first, so that each finds the profile of the one before it.
-    wanted = sorted(
-        wanted, key=lambda record: max(map(record.order, record.files), default=("", ""))
-    )
+    wanted = sorted(wanted, key=_age)
     return [write(home, record.id) for record in wanted]
+
+
+def complete(
+    home: Home, progress: Callable[[str, int, int], None] | None = None, most: int = COMPLETED
+) -> list[Path]:
+    """Write the pages of the newest deliveries in effect again, now that the models are built."""
+    every = {record.id: record for record in deliveries.records(home)}
+    wanted = sorted(_age(every[each["id"]]) for each in deliveries.behind(home))[-most:]
+    written = []
+    for number, (_, identity) in enumerate(wanted):
+        if progress:
+            progress("run reports", number, len(wanted))
+        written.append(write(home, identity))
+    return written
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return max(map(record.order, record.files), default=("", record.id))
 
 
 def render(facts: Facts) -> str:
