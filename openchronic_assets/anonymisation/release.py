@@ -206,8 +206,12 @@ def _others(
                     )
                 )
                 products.write_population(people, evidence / f"{kind}.people.parquet")
-            except Refused as error:
+            except OpenChronicError as error:
+                # The patient table does not wait for the others; what is not made says why.
                 omitted[kind] = str(error)
+                for name in (*products.TABLES, products.CUBE):
+                    if not any(name in each.files for each in made):
+                        (attempt / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return made, omitted

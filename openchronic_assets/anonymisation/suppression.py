@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 LARGEST_PROGRAM = 24_000
 """Cells of the largest program solved in one piece."""
 
+SMALL = 2_000
+"""Cells of a table that is protected in two ways, the better being kept."""
+
 _TINY = 1e-6
 _EXCHANGES = 6
 _ROUNDS = 18
@@ -94,6 +97,38 @@ def protect(
         Refused: some cells cannot be protected, because too few people stand around them or too
             much is fixed; the message says how many. Merge categories or drop a dimension.
     """
+
+    def attempt(one_by_one: bool) -> Protection:
+        return _protect(
+            table, unsafe, width, fixed, free, complementary, largest_program, one_by_one
+        )
+
+    if table.cells > SMALL:
+        return attempt(False)
+    # All cells at once share their complements best, or one by one does: the cheaper is kept.
+    found: list[Protection] = []
+    refusal: Refused | None = None
+    for one_by_one in (False, True):
+        try:
+            found.append(attempt(one_by_one))
+        except Refused as error:
+            refusal = error
+    if refusal is not None and not found:
+        raise refusal
+    weight = np.log1p(table.counts)
+    return min(found, key=lambda each: (each.hidden.sum(), weight[each.hidden].sum()))
+
+
+def _protect(
+    table: HierarchicalTable,
+    unsafe: NDArray[np.bool_],
+    width: float,
+    fixed: NDArray[np.bool_] | None,
+    free: NDArray[np.bool_] | None,
+    complementary: bool,
+    largest_program: int,
+    one_by_one: bool,
+) -> Protection:
     shape = table.counts.shape
     if unsafe.shape != shape:
         raise UsageError("the marks of unsafe cells do not have the shape of the table")
@@ -120,7 +155,7 @@ def protect(
         if not todo.any():
             break
         before = int(todo.sum())
-        _pass(table, result, needed, pinned, unprinted, weight, largest_program)
+        _pass(table, result, needed, pinned, unprinted, weight, largest_program, one_by_one)
         todo = (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
         if int(todo.sum()) >= before:
             break
@@ -163,11 +198,20 @@ def _pass(
     unprinted: NDArray[np.bool_],
     weight: NDArray[np.float64],
     largest: int,
+    one_by_one: bool,
 ) -> None:
     axis = _slice_axis(table, largest)
     if axis is None:
         _solve_core(
-            table, result, needed, pinned, unprinted, weight, None, _Slice(((0, 1),), ((0, 1),), 0)
+            table,
+            result,
+            needed,
+            pinned,
+            unprinted,
+            weight,
+            None,
+            _Slice(((0, 1),), ((0, 1),), 0),
+            one_by_one,
         )
         return
     dimension = table.dimensions[axis]
@@ -247,6 +291,7 @@ def _solve_core(
     weight: NDArray[np.float64],
     axis: int | None,
     piece: _Slice,
+    one_by_one: bool = False,
 ) -> None:
     """Find witnesses for the open cells of one slice, hiding what they need."""
     if axis is None:
@@ -283,7 +328,7 @@ def _solve_core(
             upper = np.minimum(upper, room)
     target = piece.target
     stuck = 0
-    for turn in range(_ROUNDS):
+    for turn in range(2 * table.cells if one_by_one else _ROUNDS):
         hidden, up, down = (views[name] for name in ("hidden", "up", "down"))
         # A core cell is free where all places that follow it are hidden.
         cost = np.zeros(shape)
@@ -304,7 +349,7 @@ def _solve_core(
         needs = need[target].ravel()[targets]
         above, below = up[target].ravel()[targets], down[target].ravel()[targets]
         mine = counts[target].ravel()[targets].astype(float)
-        greedy = turn < _EXCHANGES and before > 3
+        greedy = turn < _EXCHANGES and before > 3 and not one_by_one
         if greedy:
             # Hidden cells make room for each other: some up, the others down, at no cost.
             rising = (targets * 2654435761 >> 7) % 3 == turn % 3
@@ -314,7 +359,12 @@ def _solve_core(
             targets, want = targets[~done], want[~done]
         else:
             want = needs - below
-            if stuck:
+            if one_by_one:
+                # The next one after those that could not be helped yet.
+                if stuck >= before:
+                    return
+                targets, want = targets[stuck : stuck + 1], want[stuck : stuck + 1]
+            elif stuck:
                 # Together they stood in each other's way: a part of them, the others may give.
                 keep = np.arange(before) % (2**stuck) == turn % (2**stuck)
                 targets, want = targets[keep], want[keep]
@@ -335,7 +385,7 @@ def _solve_core(
                 _remember(table, result, axis, piece, change, leaf_cells)
         if not greedy and len(lacking()) >= before:
             stuck += 1
-            if 2**stuck > 2 * before:
+            if not one_by_one and 2**stuck > 2 * before:
                 return
 
 
