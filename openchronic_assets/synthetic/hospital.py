@@ -225,9 +225,9 @@ def draw(
     age = people.age(day(years[0]) + 180)
     edges = np.array([0, 1, 15, 25, 45, 65, 75, 85])
     level = np.array([0.5, 0.24, 0.08, 0.15, 0.19, 0.25, 0.36, 0.50, 0.56])
-    rate = 0.97 * level[np.searchsorted(edges, np.maximum(age, 0), side="right")] * people.frail
+    rate = level[np.searchsorted(edges, np.maximum(age, 0), side="right")] * people.frail
     sick = (found.starts[:, 0] < end) & (found.ends[:, 0] > start)
-    rate = rate * np.where(sick, 1.75, 0.75)
+    rate = rate * np.where(sick, 1.82, 0.73)
     rate[people.silent] = 0
     known = _diagnoses()
     who = np.repeat(np.arange(BLOCK), rng.poisson(rate * span))

@@ -225,7 +225,7 @@ def draw(
         switch=np.full(BLOCK, NEVER),
         gp=np.zeros(BLOCK, np.int64),
         habit=rng.integers(0, 1 << 30, BLOCK),
-        frail=rng.gamma(4.0, 0.25, BLOCK),
+        frail=rng.gamma(3.0, 1 / 3, BLOCK),
         silent=rng.random(BLOCK) < NON_CONSUMER_SHARE,
         cohort=stand,
         seed=seed,
