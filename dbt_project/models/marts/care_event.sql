@@ -3,8 +3,9 @@
     each detail of a line (drug, hospital drug, procedure, biology), without euros.
     Rule: euros are on events of type `claim` only, so a sum never counts a line twice. Reasons to
     leave a line out are flags, the quality rules of macros/rules; `is_used_for_<use>` follows from
-    them. Negative quantities are netted against the same care of the same day (`net_quantity`). A detail whose line was never delivered belongs to its flux year and
-    to nobody. Anchor: care date, or the flux year where it is missing. Grain: one row an event.
+    them. Negative quantities are netted against the same care of the same day (`net_quantity`). A
+    detail whose line was never delivered belongs to its flux year and to nobody. Anchor: care date,
+    or the flux year where it is missing. Grain: one row an event.
 #}
 {{ config(
     materialized='yearly',
@@ -288,8 +289,11 @@ same_care as (
             order by flux_month asc nulls first, event_id asc
             rows between unbounded preceding and current row
         ) as positive_so_far,
+        -- In the same order, so that the engine sorts once.
         sum(case when quantity < 0 then -quantity else 0 end) over (
             partition by {{ same_care }}
+            order by flux_month asc nulls first, event_id asc
+            rows between unbounded preceding and unbounded following
         ) as taken_back
     from event
 ),

@@ -2,6 +2,8 @@
     Causes of death of certificates.
     Names only: values, sentinels included, are as delivered. Grain: one row of KI_ECD_R.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     dcd_idt_enc as death_pseudonym,
     ben_idt_ano as person_pseudonym,

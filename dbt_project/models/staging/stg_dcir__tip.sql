@@ -2,6 +2,8 @@
     Medical devices (LPP).
     Names only: values, sentinels included, are as delivered. Grain: one row of ER_TIP_F.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,

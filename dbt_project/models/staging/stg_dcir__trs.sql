@@ -2,6 +2,8 @@
     Transport.
     Names only: values, sentinels included, are as delivered. Grain: one row of ER_TRS_F.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,

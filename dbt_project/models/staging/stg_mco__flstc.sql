@@ -2,6 +2,8 @@
     Outpatient consultations, laboratory acts.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_MCOaaFLSTC.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     _table_year as table_year,
     eta_num as finess,

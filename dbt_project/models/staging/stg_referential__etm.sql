@@ -2,6 +2,8 @@
     Exemptions of the referential of rights.
     Names only: values, sentinels included, are as delivered. Grain: one row of IR_ETM_R.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     ben_nir_psa as psa,
     ben_rng_gem as birth_rank,

@@ -2,6 +2,8 @@
     Referential reduced to one row a person.
     Names only: values, sentinels included, are as delivered. Grain: one row of IR_IBA_R.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     ben_idt_ano as person_pseudonym,
     ben_idt_top as person_pseudonym_top,

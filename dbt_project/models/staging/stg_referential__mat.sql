@@ -2,6 +2,8 @@
     Declared pregnancies.
     Names only: values, sentinels included, are as delivered. Grain: one row of IR_MAT_R.
 #}
+{{ config(materialized='ephemeral') }}
+
 select
     ben_nir_psa as psa,
     ben_rng_gem as birth_rank,
