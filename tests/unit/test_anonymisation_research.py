@@ -1,0 +1,155 @@
+"""The profile of research files, with a fault planted in each check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from openchronic_assets.anonymisation.gate import ResearchRequest, expected, inspect, judge
+
+
+class File:
+    """A research file that a test spoils before it is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "release_restricted" / "study"
+        self.people = {
+            "number": list(range(1, 45)),
+            "sex": ["1"] * 22 + ["2"] * 22,
+            "region": ["Hauts-de-France"] * 44,
+        }
+        self.events = {
+            "number": [n for n in range(1, 45) for _ in range(2)],
+            "code": ["A10BA"] * 88,
+            "care_quarter": ["2020-T1"] * 88,
+        }
+        self.points: object = {
+            "people": 44,
+            "singled_out": {"1": 0.0, "2": 0.4, "3": 0.9, "4": 1.0, "5": 1.0},
+        }
+        self.roles = {
+            "number": "file_key",
+            "sex": "quasi",
+            "region": "quasi",
+            "code": "sensitive",
+            "care_quarter": "insensitive",
+        }
+        self.request = ResearchRequest(
+            "", "people.parquet", "events.parquet", self.roles, 11, "known_points.json", ["Ada"]
+        )
+
+    def failed(self) -> set[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(self.people), self.folder / "people.parquet")
+        pq.write_table(pa.table(self.events), self.folder / "events.parquet")
+        (self.folder / "known_points.json").write_text(json.dumps(self.points))
+        request = replace(self.request, folder=str(self.folder))
+        return set(judge(inspect(request), expected(request)).failed)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    return File(tmp_path)
+
+
+def test_a_clean_research_file_passes(file: File) -> None:
+    assert file.failed() == set()
+
+
+def in_the_open(f: File) -> None:
+    f.folder = f.folder.parents[1] / "release" / "study"
+
+
+def no_user(f: File) -> None:
+    f.request = replace(f.request, users=[])
+
+
+def blank_user(f: File) -> None:
+    f.request = replace(f.request, users=[" "])
+
+
+def unknown_column(f: File) -> None:
+    f.events["extra"] = ["x"] * 88
+
+
+def unknown_role(f: File) -> None:
+    f.roles["code"] = "whatever"
+
+
+def no_event(f: File) -> None:
+    f.events = {name: values[:0] for name, values in f.events.items()}
+
+
+def small_class(f: File) -> None:
+    f.people["sex"] = ["1"] * 34 + ["2"] * 10
+
+
+def null_class(f: File) -> None:
+    f.people["sex"] = ["1"] * 34 + [None] * 10  # type: ignore[list-item]
+
+
+def low_k(f: File) -> None:
+    small_class(f)
+    f.request = replace(f.request, k=5)
+
+
+def two_precise(f: File) -> None:
+    for name in ("commune", "care_date"):
+        f.events[name] = ["x"] * 88
+        f.roles[name] = "precise"
+
+
+def pseudonym(f: File) -> None:
+    f.events["code"] = ["0123456789abcdef0123456789abcdef"] * 88
+
+
+def pseudonym_as_key(f: File) -> None:
+    f.people["number"] = [f"{n:032x}" for n in range(44)]  # type: ignore[misc]
+
+
+def establishment(f: File) -> None:
+    f.events["code"] = ["620100057"] * 88
+
+
+def nan_point(f: File) -> None:
+    f.points = {"people": 44, "singled_out": dict.fromkeys("12345", float("nan"))}
+
+
+def missing_point(f: File) -> None:
+    f.points = {"people": 44, "singled_out": dict.fromkeys("1234", 0.1)}
+
+
+def nobody_attacked(f: File) -> None:
+    f.points = {"people": 0, "singled_out": dict.fromkeys("12345", 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check"),
+    [
+        (in_the_open, "research_zone"),
+        (no_user, "research_zone"),
+        (blank_user, "research_zone"),
+        (unknown_column, "research_columns"),
+        (unknown_role, "research_columns"),
+        (no_event, "research_columns"),
+        (small_class, "research_k"),
+        (null_class, "research_k"),
+        (low_k, "research_k"),
+        (two_precise, "research_precise"),
+        (pseudonym, "research_identifiers"),
+        (pseudonym_as_key, "research_identifiers"),
+        (establishment, "research_identifiers"),
+        (nan_point, "research_known_points"),
+        (missing_point, "research_known_points"),
+        (nobody_attacked, "research_known_points"),
+    ],
+)
+def test_a_planted_fault_is_refused(file: File, spoil: Callable[[File], None], check: str) -> None:
+    spoil(file)
+    assert check in file.failed()
