@@ -85,6 +85,7 @@ class PlainReader:
         mark = {"|": r"\|", "\t": r"\t"}.get(header.separator, header.separator)
         a_cell = rf"""(?:"[^"]*"|[^"{mark}]*)"""
         self.well_quoted = rf"^{a_cell}(?:{mark}{a_cell})*\r?\n$"
+        self.empty: set[str] | None = None  # cells without a value in any block so far
         self.known: dict[str, dict[str, Any]] = {column.name: {} for column in columns}
 
     def read(self, block: Block) -> tuple[pa.Table, npt.NDArray[np.int64]]:
@@ -103,10 +104,9 @@ class PlainReader:
         columns = {"line": pa.array(block.first + taken)}
         good = np.ones(len(taken), dtype=bool)
         for column in self.columns:
-            text = _trimmed(cells.column(f"c{self.places[column.name]}").combine_chunks())
-            if column.null_values:
-                said = pc.is_in(text, pa.array(column.null_values))
-                text = pc.if_else(said, pa.scalar(None, pa.string()), text)
+            text = cells.column(f"c{self.places[column.name]}").combine_chunks()
+            if not pa.types.is_null(text.type):
+                text = _without(_trimmed(text), column.null_values)
             if column.name in self.not_null and text.null_count:
                 good &= _numpy(pc.is_valid(text))
             if text.null_count == len(text):
@@ -138,15 +138,32 @@ class PlainReader:
         if self.width == 1 or not data:
             # A line of one cell may be blank: that is for the careful path to say.
             return NO_LINES, []
+        wanted = [f"c{place}" for place in self.places.values()]
+        if self.trailing:
+            wanted.append(f"c{self.width - 1}")
+        # Half the columns of a wide table are empty in every line: to be told so is cheaper than to
+        # build them. Where one of them has a value after all, the block is cut again.
+        empty = [name for name in wanted if name in (self.empty or ())]
+        try:
+            cells, torn = self._cells(data, wanted, empty)
+        except pa.ArrowInvalid:
+            if not empty:
+                raise
+            cells, torn = self._cells(data, wanted, [])
+        filled = {name for name in wanted if cells.column(name).null_count < len(cells)}
+        self.empty = (set(wanted) if self.empty is None else self.empty) - filled
+        return cells, torn
+
+    def _cells(
+        self, data: bytes, wanted: list[str], empty: list[str]
+    ) -> tuple[pa.Table, list[int]]:
         torn: list[int] = []
 
         def skip(row: Any) -> str:
             torn.append(row.number - 1)
             return "skip"
 
-        wanted = [f"c{place}" for place in self.places.values()]
-        if self.trailing:
-            wanted.append(f"c{self.width - 1}")
+        types = dict.fromkeys(wanted, pa.string()) | dict.fromkeys(empty, pa.null())
         cells = pyarrow.csv.read_csv(
             pa.BufferReader(data),
             read_options=pyarrow.csv.ReadOptions(
@@ -162,7 +179,7 @@ class PlainReader:
             convert_options=pyarrow.csv.ConvertOptions(
                 check_utf8=False,
                 include_columns=wanted,
-                column_types=dict.fromkeys(wanted, pa.string()),
+                column_types=types,
                 null_values=[""],
                 strings_can_be_null=True,
             ),
@@ -219,6 +236,13 @@ def _trimmed(text: pa.Array) -> pa.Array:
         return text
     trimmed = pc.utf8_trim(text, BLANKS)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+
+
+def _without(text: pa.Array, words: tuple[str, ...]) -> pa.Array:
+    """Make NULL what stands for no value."""
+    if not words:
+        return text
+    return pc.if_else(pc.is_in(text, pa.array(words)), pa.scalar(None, pa.string()), text)
 
 
 def _number(text: pa.Array, to: pa.DataType, pattern: str) -> pa.Array:

@@ -166,6 +166,24 @@ def test_plain_lines_take_the_fast_path_and_the_others_do_not() -> None:
     assert left == [3, 5, 7, 9]
 
 
+def test_a_column_that_is_empty_for_long_is_read_where_it_has_a_value(tmp_path: Path) -> None:
+    names = names_of("ER_UCD_F")
+    good = [GOOD[load("ER_UCD_F").column(name).type] for name in names]
+    place = names.index("UCD_TOP_UCD")
+    body = ""
+    for number in range(60):
+        cells = list(good)
+        cells[place] = {40: "7", 50: '""', 55: " "}.get(number, "")
+        body += ";".join(cells) + "\n"
+    with mock.patch.object(parse._Loader, "_judge", side_effect=AssertionError):
+        path = tmp_path / "f.csv"
+        path.write_text(";".join(names) + "\n" + body)
+        with mock.patch.object(lines, "BLOCK", 400):
+            kept = outcome(tmp_path, path, "ER_UCD_F")["out"]
+    found = [row[kept[0].index("ucd_top_ucd")] for row in kept[2]]
+    assert found == [None] * 40 + [7] + [None] * 19
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_file_with_every_cell_in_quotes_takes_the_fast_path(end: str) -> None:
     names = names_of("ER_UCD_F")
