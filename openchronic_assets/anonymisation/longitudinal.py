@@ -32,8 +32,9 @@ TIMES = {
     "quarter": "concat(year({0}), '-T', quarter({0}))",
     "year": "cast(year({0}) as varchar)",
     "none": "''",
+    "as_is": "cast({0} as varchar)",
 }
-"""SQL of each level of time, from the finest to none."""
+"""SQL of each level of time, from the finest to none; ``as_is`` for a time that is generalised."""
 
 SHIFT_WINDOW = 180
 """Dates move by at most this many days either way: enough to blur public dated events."""

@@ -111,7 +111,7 @@ def prepare_candidate(
     files = sorted(Path(file).resolve() for file in patient_files)
     inputs = [{"path": _relative(home, file), "sha256": _sha256(file)} for file in files]
     sources = _deliveries(deliveries)
-    with _locked(home):
+    with vault_lock(home):
         _recover(home)
         for zone in (home.release, home.candidate):
             if (zone / version).is_dir():
@@ -278,7 +278,7 @@ def publish(
     if not _VERSION.fullmatch(version):
         raise UsageError("a version looks like 2021-3fa9c1d2; `openchronic status` lists them")
     home.create()
-    with _locked(home):
+    with vault_lock(home):
         _recover(home)
         candidate, target = home.candidate / version, home.release / version
         if target.exists():
@@ -637,7 +637,7 @@ def _journal(home: Home) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(home: Home) -> Iterator[None]:
+def vault_lock(home: Home) -> Iterator[None]:
     """Hold the one lock over candidates, releases and journal."""
     descriptor = os.open(home.vault / "release.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

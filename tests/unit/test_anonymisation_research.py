@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from anonymisation_tables import patient_file
 
+from openchronic_assets.anonymisation import journal
 from openchronic_assets.anonymisation.gate import ResearchRequest, expected, inspect, judge
+from openchronic_assets.anonymisation.research import write_research
+from openchronic_assets.errors import Refused, UsageError
+from openchronic_assets.settings import Home
 
 
 class File:
@@ -153,3 +159,40 @@ def nobody_attacked(f: File) -> None:
 def test_a_planted_fault_is_refused(file: File, spoil: Callable[[File], None], check: str) -> None:
     spoil(file)
     assert check in file.failed()
+
+
+def test_a_research_file_is_written_with_what_known_events_tell(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").create()
+    patient = patient_file(home.builds / "b1")
+    ids = pq.read_table(patient)["person_id"].to_pylist()
+    day = datetime.date(2020, 5, 1)
+    events = {
+        "person_id": [p for p in ids for _ in range(3)],
+        "code": [f"A{n % 7}0BA01" for n in range(3 * len(ids))],
+        "care_date": [day + datetime.timedelta(days=n % 300) for n in range(3 * len(ids))],
+    }
+    file = home.builds / "events.parquet"
+    pq.write_table(pa.table(events), file)
+    found = write_research(home, "study", [patient], [file], 2021, ["Ada"])
+    folder = home.release_restricted / "study"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "events.parquet",
+        "known_points.json",
+        "people.parquet",
+    ]
+    assert set(found["known_points"]) == set("12345")
+    assert found["known_points"]["3"] >= found["known_points"]["1"]
+    people = pq.read_table(folder / "people.parquet")
+    assert people.num_rows == found["people"]
+    assert set(pq.read_table(folder / "events.parquet")["number"].to_pylist()) <= set(
+        people["number"].to_pylist()
+    )
+    for path in folder.iterdir():
+        assert ids[0].encode() not in path.read_bytes()
+    assert journal.read(home.vault / "journal.jsonl")[-1]["event"] == "research_written"
+    with pytest.raises(Refused, match="research_zone"):
+        write_research(home, "other", [patient], [file], 2021, [])
+    assert [p.name for p in home.release_restricted.iterdir()] == ["study"]
+    assert not list(home.release.iterdir())
+    with pytest.raises(UsageError, match="there already"):
+        write_research(home, "study", [patient], [file], 2021, ["Ada"])
