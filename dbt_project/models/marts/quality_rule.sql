@@ -9,20 +9,27 @@
 ) }}
 
 with final as (
-    {%- for each in openchronic.quality_rules() %}
-    select
-        {{ openchronic.text(each.table) }} as table_name,
-        {{ openchronic.text(each.rule) }} as rule,
-        cast({{ loop.index }} as integer) as position,
-        {{ openchronic.text(each.flag) }} as flag,
-        {{ openchronic.text(each.when | trim) }} as flagged_when,
-        {{ openchronic.text(each.missing) }} as when_missing,
-        {{ openchronic.text(each.uses | join(' ')) }} as uses,
-        {{ openchronic.text(each.fr | trim) }} as description_fr,
-        {{ openchronic.text(each.en | trim) }} as description_en,
-        {{ openchronic.text(each.source) }} as source
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    select *
+    from (
+        values
+        {%- for each in openchronic.quality_rules() %}
+        (
+            {{ openchronic.text(each.table) }},
+            {{ openchronic.text(each.rule) }},
+            cast({{ loop.index }} as integer),
+            {{ openchronic.text(each.flag) }},
+            {{ openchronic.text(each.when | trim) }},
+            {{ openchronic.text(each.missing) }},
+            {{ openchronic.text(each.uses | join(' ')) }},
+            {{ openchronic.text(each.fr | trim) }},
+            {{ openchronic.text(each.en | trim) }},
+            {{ openchronic.text(each.source) }}
+        ){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as rule (
+        table_name, rule, position, flag, flagged_when, when_missing, uses, description_fr,
+        description_en, source
+    )
 )
 
 select * from final

@@ -92,11 +92,11 @@ counted as (
         end as order_amount
     from {{ ruled.raw }}_counted as total
     cross join (
+        values
         {%- for use, rule, flag, position in places %}
-        select '{{ use }}' as use_name, '{{ rule }}' as rule, {{ position }} as position
-        {{- ' union all' if not loop.last }}
+        ('{{ use }}', '{{ rule }}', {{ position }}){{ ',' if not loop.last }}
         {%- endfor %}
-    ) as place
+    ) as place (use_name, rule, position)
     where total.staged_row_count > 0
     {{- '\n    union all' if not loop.last }}
 {%- endfor %}
