@@ -135,6 +135,26 @@ def test_stays_of_the_four_fields_are_the_planted_ones(base: duckdb.DuckDBPyConn
     assert one(base, lost) == 0
 
 
+def test_acute_stays_are_the_planted_ones_one_by_one(base: duckdb.DuckDBPyConnection) -> None:
+    written = """
+        select ETA_NUM as hospital, strptime(c.EXE_SOI_DTD, '%d%b%Y:%H:%M:%S')::date as entry_date,
+            strptime(c.EXE_SOI_DTF, '%d%b%Y:%H:%M:%S')::date as exit_date, SOR_MOD as exit_mode,
+            DGN_PAL as cim10, p.index
+        from T_MCOaaB join T_MCOaaC c using (ETA_NUM, RSA_NUM)
+        left join truth_persons p on c.NIR_ANO_17 in (ben_nir_psa, second_psa) and ben_rng_gem != 2
+    """
+    true = """
+        select hospital, entry_date, exit_date, exit_mode, cim10,
+            case when chained then coalesce(first.index, s.index) end as index
+        from truth_stays s join truth_persons p on s.index = p.index
+        left join truth_persons first
+            on p.ben_rng_gem = 2 and first.ben_rng_gem = 1 and first.ben_nir_psa = p.ben_nir_psa
+    """
+    assert one(base, "select count(*) from truth_stays") > 200
+    for left, right in ((written, true), (true, written)):
+        assert one(base, f"select count(*) from (({left}) except all ({right}))") == 0
+
+
 def test_no_stay_or_care_goes_on_after_death(base: duckdb.DuckDBPyConnection) -> None:
     for table, column in (
         ("stays", "exit_date"),
