@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DELTA = 1e-6
-EVENTS_AT_ONCE = 40_000_000
+EVENTS_AT_ONCE = 8_000_000
 """Events counted in one go; more are counted by groups of people, to bound the memory."""
 
 
