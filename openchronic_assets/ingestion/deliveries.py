@@ -305,7 +305,7 @@ def sweep(home: Home) -> None:
         for folder in [*zone.glob("*/*"), *zone.glob("*")]:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-    for aside in [*home.deliveries.rglob(".*.json.*"), *home.reports.glob(".*.html.*")]:
+    for aside in [*home.deliveries.glob(".*.json.*"), *home.reports.rglob(".*.*.*")]:
         aside.unlink()
 
 

@@ -1,8 +1,9 @@
 """The profile of a delivery: what a later report compares with, without reading its rows again.
 
 Computed from the kept Parquet once the delivery is on record, table by table, in two scans of one
-thread; kept beside the record as ``lake/deliveries/profiles/<id>.json``. Codes that fewer than
-eleven rows carry are counted and not named: a rare value could be somebody's.
+thread; kept as ``lake/reports/profiles/<id>.json``. A file out of effect when it arrived is in
+no profile, so a profile depends on the order of arrival, which no record does. Codes that fewer
+than eleven rows carry are counted and not named: a rare value could be somebody's.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def write(home: Home, record: Record) -> dict[str, Any]:
 
 
 def _path(home: Home, delivery: str) -> Path:
-    return home.deliveries / "profiles" / f"{delivery}.json"
+    return home.reports / "profiles" / f"{delivery}.json"
 
 
 def _table(table: Table, files: Sequence[tuple[FileReport, list[Path]]]) -> dict[str, Any]:

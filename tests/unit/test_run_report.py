@@ -122,7 +122,7 @@ def test_no_value_that_was_planted_is_in_the_page_or_the_profile(
     home, *results = two
     (hidden, *_) = {each["ben_nir_psa"] for each in lake_rows(home.raw, "er_prs_f")}
     for result in results:
-        kept = (home.deliveries / "profiles" / f"{result.delivery}.json").read_text()
+        kept = (home.reports / "profiles" / f"{result.delivery}.json").read_text()
         for value in (*PLANTED, "12.345678", hidden, "7412"):
             assert value not in text_of(result) and value not in kept, value
 
@@ -186,7 +186,7 @@ def test_the_command_writes_the_pages_again_and_drops_those_of_nobody(
     said = openchronic("report", "--home", home.root, "--json")
     assert said.code == 0, said.err
     assert said.json()["reports"] == [first.report, second.report]
-    assert sorted(each.name for each in home.reports.iterdir()) == sorted(
+    assert sorted(each.name for each in home.reports.glob("*.*")) == sorted(
         f"{each.delivery}.html" for each in (first, second)
     )
     assert openchronic("report", "first", "--home", home.root).code == 0
@@ -203,7 +203,7 @@ def test_a_report_that_was_lost_comes_back_with_the_next_ingestion(
     before = written.read_bytes()
     written.unlink()
     # As a run that was killed leaves them.
-    half = [home.reports / f".{written.name}.123", home.deliveries / "profiles" / ".x.json.123"]
+    half = [home.reports / f".{written.name}.123", home.reports / "profiles" / ".x.json.123"]
     for each in half:
         each.write_text("half")
     again = take(home, tmp_path / "d")
