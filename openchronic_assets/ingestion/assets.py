@@ -141,7 +141,7 @@ def _session(pyspark: LazyPySparkResource) -> SparkSession:
 
 def _is_read(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> bool:
     """Whether some asset is made from it: left out, Dagster would skip those of the same run."""
-    graph = context.repository_def.asset_graph
+    graph = context.job_def.asset_layer.asset_graph
     return not graph.has(asset) or bool(graph.get(asset).child_keys)
 
 
