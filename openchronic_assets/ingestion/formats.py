@@ -50,6 +50,8 @@ REMEDIES = {
     "again, or export it as CSV",
     "not_parquet": "the file is not the Parquet that its name says, or it is damaged: copy it "
     "again, or export it as CSV",
+    "parquet_encoding": "its text is not the UTF-8 that Parquet asks for: copy it again, or export "
+    "it as CSV in UTF-8",
     "sas7bdat_encoding": "its text is not in the encoding that it declares: export it as CSV in "
     "UTF-8",
     "nested_column": "a column holds lists or structures: flatten it, or export the table as CSV",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import io
 import re
 from collections.abc import Iterator
@@ -91,8 +92,9 @@ def _shield(form: Format) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"{form.kind}_encoding") from error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's, not the file's
+        # A place or a length that the damaged bytes ask for, and that cannot be, is the file's own.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EOVERFLOW):
+            raise  # the disk's
         raise UnreadableFile(f"not_{form.kind}") from error
 
 

@@ -198,9 +198,7 @@ def _codes(base: duckdb.DuckDBPyConnection, folder: Path) -> Ranks | None:
         group by all
     """
     generated = _counts(base, sql, codes)
-    return Ranks(
-        "Codes CIM-10 hospitaliers", codes, known, generated, CODE_BAR
-    )
+    return Ranks("Codes CIM-10 hospitaliers", codes, known, generated, CODE_BAR)
 
 
 def _drugs(base: duckdb.DuckDBPyConnection, folder: Path) -> Ranks | None:
