@@ -55,6 +55,7 @@ class Folder:
         self.sensitive: tuple[str, ...] = ()
         self.options: dict[str, object] = {"store_schema": False}
         self.field_metadata: dict[str, str] | None = None
+        self.afterwards: Callable[[], None] = lambda: None
 
     def write(self) -> Request:
         schema = pa.schema(
@@ -84,6 +85,7 @@ class Folder:
         )
         number = {row: n for n, row in enumerate(dict.fromkeys(self.rows))}
         write_classes(vault / "classes.parquet", [number[row] for row in self.rows])
+        self.afterwards()
         return Request(
             folder=str(self.release),
             parquet="t.parquet",
@@ -230,46 +232,91 @@ def higher_k(f: Folder) -> None:
     f.k = 13
 
 
-@pytest.mark.parametrize(
-    ("spoil", "expected"),
-    [
-        (one_row_less, {"k_parquet", "k_csv"}),
-        (one_csv_row_less, {"k_csv", "same_rows"}),
-        (higher_k, {"k_parquet", "k_csv"}),
-        (null_class, {"no_missing_value", "known_values"}),
-        (blank_class, {"no_missing_value", "known_values"}),
-        (index_column, {"columns", "identifier_names", "k_parquet"}),
-        (csv_column, {"columns", "types", "same_rows"}),
-        (swapped_columns, {"columns"}),
-        (replaced("Atlantis"), {"known_values"}),
-        (hierarchy_with("2019-05-17"), {"identifier_values"}),
-        (hierarchy_with("17/05/2019"), {"identifier_values"}),
-        (hierarchy_with("20190517"), {"identifier_values"}),
-        (hierarchy_with("17 mai 2019"), {"identifier_values"}),
-        (hierarchy_with("1950-07"), {"identifier_values"}),
-        (hierarchy_with("195007"), {"identifier_values"}),
-        (hierarchy_with("62193"), {"identifier_values"}),
-        (hierarchy_with("2A004"), {"identifier_values"}),
-        (hierarchy_with("1500762193001"), {"identifier_values"}),
-        (hierarchy_with("150076219300142"), {"identifier_values"}),
-        (hierarchy_with("1500720193001"), {"identifier_values"}),
-        (hierarchy_with("620100057"), {"identifier_values"}),
-        (hierarchy_with("2A0000014"), {"identifier_values"}),
-        (hierarchy_with("0123456789abcdef0123456789abcdef"), {"identifier_values"}),
-        (hierarchy_with("0123456789ABCDEF" * 4), {"identifier_values"}),
-        (starred, {"suppressed_removed"}),
-        (lower_k, {"k_floor", "prosecutor_risk"}),
-        (too_much_removed, {"suppression"}),
-        (unequal_removal, {"suppression"}),
-        (wrong_bands, {"suppression"}),
-        (leaky_rows, {"attacks"}),
-        (empty, {"not_empty", "k_parquet", "k_csv"}),
-        (unsorted, {"sorted_rows"}),
-        (bytes_column, {"types"}),
-        (arrow_schema, {"no_metadata"}),
-        (wrong_count, {"row_count"}),
-    ],
-)
+def undeclared_file(f: Folder) -> None:
+    (f.release / "notes.txt").write_text("x", encoding="utf-8")
+
+
+def value_in_a_dictionary_page(f: Folder) -> None:
+    def write() -> None:
+        column = pa.array([0] * len(f.rows), pa.int32())
+        values = {"sex": ["1"], "place": ["62", "2019-05-17"]}
+        pq.write_table(
+            pa.table(
+                {
+                    name: pa.DictionaryArray.from_arrays(column, pa.array(each))
+                    for name, each in values.items()
+                }
+            ),
+            f.release / "t.parquet",
+            store_schema=False,
+        )
+        (f.release / "t.csv").write_text("sex,place\n" + "1,62\n" * len(f.rows))
+
+    f.afterwards = write
+
+
+def uniform_class(f: Folder) -> None:
+    """Everybody of a sex has the same sensitive value, elsewhere four are even."""
+    (f.path / "place.csv").write_text(
+        "place,all\n" + "".join(f"{v},*\n" for v in "abcd"), encoding="utf-8"
+    )
+    f.sensitive = ("place",)
+    f.attacked = [(sex, place) for sex in "12" for place in "abcd" for _ in range(12)]
+    f.rows = sorted([("1", "a")] * 40 + [("2", place) for place in "abcd" for _ in range(12)])
+
+
+def shifted_classes(f: Folder) -> None:
+    """An earlier release of the same people whose classes cut the present ones."""
+    f.write()
+    ours = pq.read_table(f.path / "vault" / "classes.parquet")["class"].to_pylist()
+    path = write_classes(f.path / "vault" / "shifted.parquet", [*ours[1:], ours[0]])
+    f.earlier = (str(path),)
+
+
+FAULTS: list[tuple[Callable[[Folder], None], set[str]]] = [
+    (one_row_less, {"k_parquet", "k_csv"}),
+    (one_csv_row_less, {"k_csv", "same_rows"}),
+    (higher_k, {"k_parquet", "k_csv"}),
+    (null_class, {"no_missing_value", "known_values"}),
+    (blank_class, {"no_missing_value", "known_values"}),
+    (index_column, {"columns", "identifier_names", "k_parquet"}),
+    (csv_column, {"columns", "types", "same_rows"}),
+    (swapped_columns, {"columns"}),
+    (replaced("Atlantis"), {"known_values"}),
+    (hierarchy_with("2019-05-17"), {"identifier_values"}),
+    (hierarchy_with("17/05/2019"), {"identifier_values"}),
+    (hierarchy_with("20190517"), {"identifier_values"}),
+    (hierarchy_with("17 mai 2019"), {"identifier_values"}),
+    (hierarchy_with("1950-07"), {"identifier_values"}),
+    (hierarchy_with("195007"), {"identifier_values"}),
+    (hierarchy_with("62193"), {"identifier_values"}),
+    (hierarchy_with("2A004"), {"identifier_values"}),
+    (hierarchy_with("1500762193001"), {"identifier_values"}),
+    (hierarchy_with("150076219300142"), {"identifier_values"}),
+    (hierarchy_with("1500720193001"), {"identifier_values"}),
+    (hierarchy_with("620100057"), {"identifier_values"}),
+    (hierarchy_with("2A0000014"), {"identifier_values"}),
+    (hierarchy_with("0123456789abcdef0123456789abcdef"), {"identifier_values"}),
+    (hierarchy_with("0123456789ABCDEF" * 4), {"identifier_values"}),
+    (starred, {"suppressed_removed"}),
+    (lower_k, {"k_floor", "prosecutor_risk"}),
+    (too_much_removed, {"suppression"}),
+    (unequal_removal, {"suppression"}),
+    (wrong_bands, {"suppression"}),
+    (leaky_rows, {"attacks"}),
+    (empty, {"not_empty", "k_parquet", "k_csv"}),
+    (unsorted, {"sorted_rows"}),
+    (bytes_column, {"types"}),
+    (arrow_schema, {"no_metadata"}),
+    (wrong_count, {"row_count"}),
+    (undeclared_file, {"files"}),
+    (value_in_a_dictionary_page, {"no_hidden_value"}),
+    (uniform_class, {"diversity"}),
+    (shifted_classes, {"earlier_releases"}),
+]
+
+
+@pytest.mark.parametrize(("spoil", "expected"), FAULTS)
 def test_a_planted_fault_is_refused(
     folder: Folder, spoil: Callable[[Folder], None], expected: set[str]
 ) -> None:
@@ -301,21 +348,9 @@ def test_a_missing_hierarchy_is_refused(folder: Folder) -> None:
     assert failed(request) == {"known_values", "attacks"}
 
 
-def test_a_value_left_in_a_dictionary_page_is_refused(folder: Folder) -> None:
-    request = folder.write()
-    hidden = pa.DictionaryArray.from_arrays(
-        pa.array([0] * len(folder.rows), pa.int32()), pa.array(["62", "2019-05-17"])
-    )
-    plain = pa.DictionaryArray.from_arrays(
-        pa.array([0] * len(folder.rows), pa.int32()), pa.array(["1"])
-    )
-    pq.write_table(
-        pa.table({"sex": plain, "place": hidden}),
-        folder.release / "t.parquet",
-        store_schema=False,
-    )
-    (folder.release / "t.csv").write_text("sex,place\n" + "1,62\n" * len(folder.rows))
-    assert failed(request) == {"no_hidden_value", "earlier_releases"}
+def test_a_value_left_in_a_dictionary_page_is_the_only_fault(folder: Folder) -> None:
+    value_in_a_dictionary_page(folder)
+    assert failed(folder.write()) == {"no_hidden_value", "earlier_releases"}
 
 
 def test_verdicts_never_print_a_value(folder: Folder) -> None:

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,7 @@ from anonymisation_tables import patients
 
 from openchronic_assets.anonymisation import journal, release
 from openchronic_assets.anonymisation.approvals import producing, same_person
-from openchronic_assets.anonymisation.gate import (
-    CubeRequest,
-    TableRequest,
-    TogetherRequest,
-    expected,
-    inspect,
-    judge,
-)
+from openchronic_assets.anonymisation.gate import expected, inspect, judge
 from openchronic_assets.anonymisation.release import prepare_candidate, publish
 from openchronic_assets.errors import Refused
 from openchronic_assets.settings import Home
@@ -74,23 +67,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, 
 
 
 class Whole:
-    """A copy of the candidate that a test spoils, with its requests."""
+    """A candidate that a test spoils, with what the gate is asked of it."""
 
-    def __init__(self, home: Home, report: dict[str, Any], tmp: Path) -> None:
-        self.root = tmp / "home"
-        shutil.copytree(home.root, self.root)
-        self.home = Home(self.root)
-        self.report = report
-        self.folder = self.home.candidate / report["version"]
-        self.folder.chmod(0o755)
-        for path in self.folder.iterdir():
-            path.chmod(0o644)
-        self.evidence = self.home.vault / "releases" / report["version"]
-        requests = release._requests(self.folder, self.evidence, report)
-        self.tables = next(r for r in requests if isinstance(r, TableRequest))
-        cube = next(r for r in requests if isinstance(r, CubeRequest))
-        self.cube = replace(cube, ledger=str(self.home.vault / "budget.jsonl"))
-        self.together = next(r for r in requests if isinstance(r, TogetherRequest))
+    def __init__(self, requests: Sequence[Any]) -> None:
+        self.microdata, self.tables, self.cube, self.together = requests
+        self.folder = Path(self.together.folder)
+        self.evidence = Path(self.microdata.classes).parent
+        self.root = self.evidence.parents[2]
+
+    def requests(self) -> list[Any]:
+        return [self.microdata, self.tables, self.cube, self.together]
 
     def rows(self, name: str) -> list[list[str]]:
         with (self.folder / name).open(newline="") as file:
@@ -107,7 +93,15 @@ class Whole:
 
 @pytest.fixture
 def whole(prepared: tuple[Home, dict[str, Any]], tmp_path: Path) -> Whole:
-    return Whole(*prepared, tmp_path)
+    """A copy of the candidate prepared once."""
+    home, report = Home(tmp_path / "home"), prepared[1]
+    shutil.copytree(prepared[0].root, home.root)
+    folder = home.candidate / report["version"]
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    evidence = home.vault / "releases" / report["version"]
+    return Whole(release._requests(folder, evidence, report))
 
 
 TABLE, REGION, CUBE = "people_by_department.csv", "people_by_region.csv", "care_events_cube.csv"
@@ -150,17 +144,13 @@ def small_cell(w: Whole) -> None:
 
 
 def revealing_margin(w: Whole) -> None:
-    """All hidden cells but one shown, each with a count that is large enough."""
+    """One hidden cell alone in its line: it follows from the total."""
     rows = w.rows(TABLE)
-    hidden = [row for row in rows[1:] if not row[-1]]
-    if hidden:
-        rows = [row for row in rows if row]
-    # A cell of 40 that is hidden alone in its line follows from the total.
-    body = [row for row in rows[1:] if row[-1] and "*" not in row and int(row[-1]) >= 11]
-    body[0][-1] = ""
+    alone = next(row for row in rows[1:] if row[-1] and "*" not in row and int(row[-1]) >= 11)
     for row in rows[1:]:
-        if row is not body[0] and not row[-1]:
+        if not row[-1]:
             row[-1] = "0"
+    alone[-1] = ""
     w.write(TABLE, rows)
 
 
@@ -226,6 +216,65 @@ def moved_since(w: Whole) -> None:
         csv.writer(file).writerows(rows)
     body = {**w.tables.tables[TABLE], "population": "an earlier build"}
     w.tables = replace(w.tables, earlier={str(earlier): body})
+
+
+def declare(w: Whole, name: str, rows: list[list[str]], **declared: Any) -> None:
+    """Add a table by sex to the release."""
+    w.write(name, rows)
+    sex = {"sex": w.tables.tables[TABLE]["dimensions"]["sex"]}
+    body = {"population": "p", "measure": "m", "reference": "2021", "dimensions": sex,
+            "count": None, "statistics": {}, **declared}  # fmt: skip
+    w.tables = replace(w.tables, tables={**w.tables.tables, name: body})
+
+
+def amounts(w: Whole, largest: str) -> None:
+    """Add a table of amounts; ``largest`` is what the first cell's largest contributor gave."""
+    path = w.root / "largest.csv"
+    path.write_text(f"sex,largest\n1,{largest}\n2,100\n*,100\n", encoding="utf-8")
+    rows = [["sex", "people", "amount"], ["1", "40", "1000"], ["2", "50", "2000"],
+            ["*", "90", "3000"]]  # fmt: skip
+    statistics = {"amount": {"kind": "amount", "largest": str(path)}}
+    declare(w, "amounts.csv", rows, count="people", statistics=statistics)
+
+
+def dominated(w: Whole) -> None:
+    amounts(w, "851")
+
+
+def share_of_a_hidden_cell(w: Whole) -> None:
+    rows = [["sex", "people", "share"], ["1", "40", "0.4"], ["2", "", "0.04"], ["*", "", ""]]
+    statistics = {"share": {"kind": "rate", "denominator": 100, "per": 1}}
+    declare(w, "shares.csv", rows, count="people", statistics=statistics)
+
+
+def interval_of_a_few(w: Whole) -> None:
+    """Byar's interval of 4 events."""
+    statistics = {end: {"kind": f"poisson_{end}", "decimals": 3} for end in ("low", "high")}
+    declare(w, "intervals.csv", [["sex", *statistics], ["1", "1.076", "10.241"]],
+            statistics=statistics)  # fmt: skip
+
+
+def written_again(w: Whole, **changes: Any) -> None:
+    """Write the ledger anew, chained as it should be, with other facts in its reservation."""
+    entries = journal.read(Path(w.cube.ledger))
+    Path(w.cube.ledger).unlink()
+    for entry in entries:
+        facts = {n: v for n, v in entry.items() if n not in ("seq", "time", "previous", "sha256")}
+        if entry["event"] == "reserved":
+            facts |= changes
+        journal.append(Path(w.cube.ledger), facts.pop("event"), **facts)
+
+
+def event_as_unit(w: Whole) -> None:
+    written_again(w, unit="event")
+
+
+def keys_of_the_data(w: Whole) -> None:
+    written_again(w, keys="observed")
+
+
+def unbounded(w: Whole) -> None:
+    written_again(w, bounds={"cells_per_person": 1})
 
 
 def drawn_again(w: Whole) -> None:
@@ -298,44 +347,50 @@ def signed_by(*names: str) -> Callable[[Whole], None]:
     return spoil
 
 
-@pytest.mark.parametrize(
-    ("spoil", "check"),
-    [
-        (small_cell, "table_threshold"),
-        (revealing_margin, "table_intervals"),
-        (contradiction, "table_intervals"),
-        (missing_cell, "table_values"),
-        (repeated_cell, "table_values"),
-        (unknown_value, "table_identifiers"),
-        (unknown_column, "table_files"),
-        (nan_count, "table_values"),
-        (empty_table, "table_files"),
-        (low_threshold, "table_threshold"),
-        (known_before, "table_known_before"),
-        (moved_since, "table_differences"),
-        (drawn_again, "cube_reservation"),
-        (drawn_again, "cube_values"),
-        (overdrawn, "cube_budget"),
-        (broken_ledger, "cube_budget"),
-        (no_ledger, "cube_unit"),
-        (not_reserved, "cube_reservation"),
-        (boasted, "cube_claim"),
-        (nan_epsilon, "cube_claim"),
-        (large_delta, "cube_unit"),
-        (shared_people, "disjoint_populations"),
-        (nobody, "disjoint_populations"),
-        (stray_file, "folder"),
-        (event_level, "open_kinds"),
-        (report_with(lambda body: body["steps"].pop("adversaries")), "report"),
-        (report_with(lambda body: body["criteria"].pop("inference")), "report"),
-        (report_with(lambda body: body.update(limits="")), "report"),
-        (report_with(lambda body: body["tables"][0].update(loss=float("nan"))), "report"),
-        (report_with(lambda body: body["outputs_by_kind"][0].update(epsilon=1.0)), "report"),
-        (signed_by("Ada Lovelace", "LOVELACE  Ada"), "signers"),
-        (signed_by("Ada Lovelace"), "signers"),
-        (signed_by("Ada Lovelace", "refresh_years"), "signers"),
-    ],
-)
+FAULTS: list[tuple[Callable[[Whole], None], str]] = [
+    (small_cell, "table_threshold"),
+    (revealing_margin, "table_intervals"),
+    (contradiction, "table_intervals"),
+    (missing_cell, "table_values"),
+    (repeated_cell, "table_values"),
+    (unknown_value, "table_identifiers"),
+    (unknown_column, "table_files"),
+    (nan_count, "table_values"),
+    (empty_table, "table_files"),
+    (low_threshold, "table_threshold"),
+    (known_before, "table_known_before"),
+    (moved_since, "table_differences"),
+    (drawn_again, "cube_reservation"),
+    (drawn_again, "cube_values"),
+    (overdrawn, "cube_budget"),
+    (broken_ledger, "cube_budget"),
+    (no_ledger, "cube_unit"),
+    (not_reserved, "cube_reservation"),
+    (boasted, "cube_claim"),
+    (nan_epsilon, "cube_claim"),
+    (large_delta, "cube_unit"),
+    (shared_people, "disjoint_populations"),
+    (nobody, "disjoint_populations"),
+    (stray_file, "folder"),
+    (event_level, "open_kinds"),
+    (report_with(lambda body: body["steps"].pop("adversaries")), "report"),
+    (report_with(lambda body: body["criteria"].pop("inference")), "report"),
+    (report_with(lambda body: body.update(limits="")), "report"),
+    (report_with(lambda body: body["tables"][0].update(loss=float("nan"))), "report"),
+    (report_with(lambda body: body["outputs_by_kind"][0].update(epsilon=1.0)), "report"),
+    (signed_by("Ada Lovelace", "LOVELACE  Ada"), "signers"),
+    (signed_by("Ada Lovelace"), "signers"),
+    (signed_by("Ada Lovelace", "refresh_years"), "signers"),
+    (dominated, "table_dominance"),
+    (share_of_a_hidden_cell, "table_blank"),
+    (interval_of_a_few, "table_statistics"),
+    (event_as_unit, "cube_unit"),
+    (keys_of_the_data, "cube_unit"),
+    (unbounded, "cube_unit"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check"), FAULTS)
 def test_a_planted_fault_is_refused(
     whole: Whole, spoil: Callable[[Whole], None], check: str
 ) -> None:
@@ -350,6 +405,18 @@ STATISTICS = [
     # Wilson interval of 4 / 50 and of 40 / 500.
     ({"low": {"kind": "low", "decimals": 5}, "high": {"kind": "high", "decimals": 5}},
      ["0.03155", "0.18836"], ["0.05926", "0.10716"]),
+    # The same of 1 / 1,000, whose low end rounds to 0, and of 40 / 500.
+    ({"low": {"kind": "low", "decimals": 3}, "high": {"kind": "high", "decimals": 3}},
+     ["0.000", "0.006"], ["0.059", "0.107"]),
+    # Two intervals side by side, the second of many people.
+    ({"low": {"kind": "low", "decimals": 5, "of": "a"}, "high": {"kind": "high", "decimals": 5,
+                                                                 "of": "a"},
+      "low2": {"kind": "low", "decimals": 5}, "high2": {"kind": "high", "decimals": 5}},
+     ["0.03155", "0.18836", "0.05926", "0.10716"], ["0.05926", "0.10716", "0.05926", "0.10716"]),
+    # Byar's interval of 4 and of 40 events.
+    ({"low": {"kind": "poisson_low", "decimals": 3}, "high": {"kind": "poisson_high",
+                                                              "decimals": 3}},
+     ["1.076", "10.241"], ["28.573", "54.470"]),
     # (4 + 2) / (5 + 2), (40 + 2) / (50 + 2).
     ({"ratio": {"kind": "smoothed", "expected": "expected", "shape": 2, "rate": 2, "decimals": 4}},
      ["0.8571"], ["0.8077"]),
@@ -389,6 +456,31 @@ def test_a_statistic_that_gives_a_small_count_is_refused(
         assert ("table_statistics" not in whole.failed()) is passes
 
 
+def test_intervals_whose_ends_cannot_be_told_apart_are_refused(whole: Whole) -> None:
+    statistics = {f"{end}{n}": {"kind": end} for n in (1, 2) for end in ("low", "high")}
+    row = ["1", "0.05926", "0.10716", "0.05926", "0.10716"]
+    declare(whole, "intervals.csv", [["sex", *statistics], row], statistics=statistics)
+    assert "table_statistics" in whole.failed()
+    alone = {"low": {"kind": "low"}}
+    declare(whole, "intervals.csv", [["sex", "low"], ["1", "0.05926"]], statistics=alone)
+    assert "table_statistics" in whole.failed()
+
+
+@pytest.mark.parametrize(
+    ("largest", "passes"),
+    [("850", True), ("850.1", False), ("nan", False), ("-1", False), ("0", False), ("", False)],
+)
+def test_an_amount_held_by_one_contributor_is_refused(
+    whole: Whole, largest: str, passes: bool
+) -> None:
+    amounts(whole, largest)
+    found = judge(inspect(whole.tables), expected(whole.tables)).failed
+    assert ("table_dominance" not in found) is passes
+    Path(whole.root / "largest.csv").unlink()
+    found = judge(inspect(whole.tables), expected(whole.tables)).failed
+    assert "table_dominance" in found
+
+
 def test_a_suppressed_cell_loses_everything(whole: Whole) -> None:
     base = whole.tables.tables[TABLE]
     declared = {
@@ -421,6 +513,25 @@ def test_the_whole_is_published_and_what_was_attacked_is_removed(
     assert hashlib.sha256((target / CUBE).read_bytes()).hexdigest() in {
         each["sha256"] for each in report["outputs"]
     }
+
+
+def test_a_release_refused_at_the_last_moment_is_not_published(
+    prepared: tuple[Home, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Between the candidate and its publication the budget was overdrawn."""
+    shutil.copytree(prepared[0].root, tmp_path / "home")
+    home, report = Home(tmp_path / "home"), prepared[1]
+    (cube,) = [each for each in report["declared"] if "rho" in each]
+    journal.append(
+        home.vault / "budget.jsonl", "reserved", release="x", population=cube["population"],
+        rho=0.45,
+    )  # fmt: skip
+    with pytest.raises(Refused, match="cube_budget"):
+        publish(home, report["version"], ["Ada Lovelace", "Grace Hopper"])
+    assert not list(home.release.iterdir())
+    entry = journal.read(home.vault / "journal.jsonl")[-1]
+    assert (entry["event"], entry["stage"]) == ("refused", "release")
+    assert entry["failed"] == ["cube_budget"]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -135,27 +136,27 @@ def nobody_attacked(f: File) -> None:
     f.points = {"people": 0, "singled_out": dict.fromkeys("12345", 0.0)}
 
 
-@pytest.mark.parametrize(
-    ("spoil", "check"),
-    [
-        (in_the_open, "research_zone"),
-        (no_user, "research_zone"),
-        (blank_user, "research_zone"),
-        (unknown_column, "research_columns"),
-        (unknown_role, "research_columns"),
-        (no_event, "research_columns"),
-        (small_class, "research_k"),
-        (null_class, "research_k"),
-        (low_k, "research_k"),
-        (two_precise, "research_precise"),
-        (pseudonym, "research_identifiers"),
-        (pseudonym_as_key, "research_identifiers"),
-        (establishment, "research_identifiers"),
-        (nan_point, "research_known_points"),
-        (missing_point, "research_known_points"),
-        (nobody_attacked, "research_known_points"),
-    ],
-)
+FAULTS: list[tuple[Callable[[File], None], str]] = [
+    (in_the_open, "research_zone"),
+    (no_user, "research_zone"),
+    (blank_user, "research_zone"),
+    (unknown_column, "research_columns"),
+    (unknown_role, "research_columns"),
+    (no_event, "research_columns"),
+    (small_class, "research_k"),
+    (null_class, "research_k"),
+    (low_k, "research_k"),
+    (two_precise, "research_precise"),
+    (pseudonym, "research_identifiers"),
+    (pseudonym_as_key, "research_identifiers"),
+    (establishment, "research_identifiers"),
+    (nan_point, "research_known_points"),
+    (missing_point, "research_known_points"),
+    (nobody_attacked, "research_known_points"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check"), FAULTS)
 def test_a_planted_fault_is_refused(file: File, spoil: Callable[[File], None], check: str) -> None:
     spoil(file)
     assert check in file.failed()
@@ -166,7 +167,7 @@ def test_a_research_file_is_written_with_what_known_events_tell(tmp_path: Path) 
     patient = patient_file(home.builds / "b1")
     ids = pq.read_table(patient)["person_id"].to_pylist()
     day = datetime.date(2020, 5, 1)
-    events = {
+    events: dict[str, list[Any]] = {
         "person_id": [p for p in ids for _ in range(3)],
         "code": [f"A{n % 7}0BA01" for n in range(3 * len(ids))],
         "care_date": [day + datetime.timedelta(days=n % 300) for n in range(3 * len(ids))],
@@ -190,9 +191,22 @@ def test_a_research_file_is_written_with_what_known_events_tell(tmp_path: Path) 
     for path in folder.iterdir():
         assert ids[0].encode() not in path.read_bytes()
     assert journal.read(home.vault / "journal.jsonl")[-1]["event"] == "research_written"
-    with pytest.raises(Refused, match="research_zone"):
-        write_research(home, "other", [patient], [file], 2021, [])
-    assert [p.name for p in home.release_restricted.iterdir()] == ["study"]
-    assert not list(home.release.iterdir())
+    pseudonyms = home.builds / "pseudonyms.parquet"
+    pq.write_table(pa.table({**events, "code": events["person_id"]}), pseudonyms)
+    vault = {path.name for path in home.vault.iterdir()}
+    refused: list[tuple[str, Path, list[str], dict[str, Any]]] = [
+        ("research_zone", file, [], {}),
+        ("research_identifiers", pseudonyms, ["Ada"], {"prefix": 32}),
+    ]
+    for check, source, users, options in refused:
+        with pytest.raises(Refused, match=check):
+            write_research(home, "other", [patient], [source], 2021, users, **options)
+        assert [p.name for p in home.release_restricted.iterdir()] == ["study"]
+        assert not list(home.candidate.iterdir()) and not list(home.release.iterdir())
+        assert {path.name for path in home.vault.iterdir()} == vault
+        entry = journal.read(home.vault / "journal.jsonl")[-1]
+        assert (entry["event"], entry["research"], entry["failed"]) == (
+            "research_refused", "other", [check],
+        )  # fmt: skip
     with pytest.raises(UsageError, match="there already"):
         write_research(home, "study", [patient], [file], 2021, ["Ada"])

@@ -38,7 +38,9 @@ def wilson(
         (low / per + reach, high / per - reach),
         (low / per - reach, high / per + reach),
     ):
-        if not 0 <= left < right <= 1:
+        # A bound printed as 0 or 1 is a bound all the same: rounding reaches no further.
+        left, right = max(left, 0.0), min(right, 1.0)
+        if left >= right:
             return (0.0, math.inf), (0.0, math.inf)
         root = _positive_root(left, right)
         centre = (right + left) / 2

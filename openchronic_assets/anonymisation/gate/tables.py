@@ -44,7 +44,8 @@ class TableRequest:
             time), ``dimensions`` (column to hierarchy file), ``count`` (its column, or None) and
             ``statistics``: column to ``{"kind": …}`` with what its formula needs: ``rate``
             (``denominator`` column or number, ``per``, ``decimals``), ``low`` and ``high`` of a
-            Wilson interval (``per``), ``poisson_low`` and ``poisson_high``, ``smoothed``
+            Wilson interval (``per``), ``poisson_low`` and ``poisson_high`` of Byar's (``of``, any
+            name, tells the ends of one interval from those of another), ``smoothed``
             (``expected`` column, ``shape``, ``rate``), ``funnel`` (``centre``), ``amount`` (with
             ``largest``, a file of the vault).
         earlier: the same for files of earlier releases, by path.
@@ -238,14 +239,15 @@ def _counts(
         return invert.funnel(value, number("centre"), decimals=digits)
     if kind in ("low", "high", "poisson_low", "poisson_high"):
         poisson = kind.startswith("poisson")
-        ends = {
-            other["kind"]: float(row[column])
+        names = ("poisson_low", "poisson_high") if poisson else ("low", "high")
+        ends = [
+            (other["kind"], float(row[column]))
             for column, other in all_of.items()
-            if other["kind"] in ("low", "high", "poisson_low", "poisson_high") and row[column]
-        }
-        low, high = (
-            (ends["poisson_low"], ends["poisson_high"]) if poisson else (ends["low"], ends["high"])
-        )
+            if other["kind"] in names and other.get("of") == how.get("of")
+        ]
+        if sorted(end for end, _ in ends) != sorted(names):
+            raise ValueError("an interval has one low and one high end")
+        low, high = (dict(ends)[end] for end in names)
         per = float(how.get("per", 1))
         if poisson:
             return invert.poisson(low, high, decimals=digits)
@@ -269,7 +271,9 @@ def _dominance(e: Evidence) -> Finding:
                 if value:
                     judged += 1
                     top = largest[cell]
-                    bad += not (math.isfinite(top) and top <= DOMINANCE * float(value) + 1e-9)
+                    whole = float(value)
+                    # Somebody gave the amount: only an amount of nothing has no largest giver.
+                    bad += not (0 < top <= DOMINANCE * whole + 1e-9 or top == whole == 0)
     return Finding(bad == 0, f"{judged} amounts, {bad} held by one contributor", DOMINANCE, bad)
 
 
