@@ -273,6 +273,63 @@ def shifted_classes(f: Folder) -> None:
     f.earlier = (str(path),)
 
 
+def missing_csv(f: Folder) -> None:
+    f.afterwards = (f.release / "t.csv").unlink
+
+
+def linked_companion(f: Folder) -> None:
+    (f.release / "README.txt").symlink_to(f.path / "sex.csv")
+
+
+def folder_as_companion(f: Folder) -> None:
+    (f.release / "README.txt").mkdir()
+
+
+def fewer_than_none_removed(f: Folder) -> None:
+    f.suppressed = -1
+
+
+def unnamed_column(f: Folder) -> None:
+    f.names = ["sex", " "]
+
+
+def byte_order_mark(f: Folder) -> None:
+    path = f.release / "t.csv"
+
+    def write() -> None:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    f.afterwards = write
+
+
+def value_in_the_statistics(f: Folder) -> None:
+    """The footer tells of a largest value that no row holds."""
+    path = f.release / "t.parquet"
+
+    def write() -> None:
+        body = path.read_bytes()
+        start = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+        footer = body[start:].replace(b"Hauts-de-France", b"Haute-de-France")
+        assert footer != body[start:]
+        path.write_bytes(body[:start] + footer)
+
+    f.afterwards = write
+
+
+def negative_band(f: Folder) -> None:
+    f.declared, f.suppressed = 10_000, 0
+    f.bands = {"23 F": (9_000, -5), "62 H": (1_000, 5)}
+
+
+def earlier_people(*people: str | None) -> Callable[[Folder], None]:
+    def spoil(f: Folder) -> None:
+        path = f.path / "earlier.parquet"
+        pq.write_table(pa.table({"person": people, "class": [0] * len(people)}), path)
+        f.earlier = (str(path),)
+
+    return spoil
+
+
 FAULTS: list[tuple[Callable[[Folder], None], set[str]]] = [
     (one_row_less, {"k_parquet", "k_csv"}),
     (one_csv_row_less, {"k_csv", "same_rows"}),
@@ -313,6 +370,16 @@ FAULTS: list[tuple[Callable[[Folder], None], set[str]]] = [
     (value_in_a_dictionary_page, {"no_hidden_value"}),
     (uniform_class, {"diversity"}),
     (shifted_classes, {"earlier_releases"}),
+    (missing_csv, {"files"}),
+    (linked_companion, {"files"}),
+    (folder_as_companion, {"files"}),
+    (fewer_than_none_removed, {"row_count"}),
+    (unnamed_column, {"identifier_names"}),
+    (byte_order_mark, {"no_metadata"}),
+    (value_in_the_statistics, {"no_hidden_value"}),
+    (negative_band, {"suppression"}),
+    (earlier_people("person 1000", "person 1000"), {"earlier_releases"}),
+    (earlier_people(None), {"earlier_releases"}),
 ]
 
 

@@ -254,12 +254,15 @@ def interval_of_a_few(w: Whole) -> None:
             statistics=statistics)  # fmt: skip
 
 
+CHAINING = ("seq", "time", "previous", "sha256")
+
+
 def written_again(w: Whole, **changes: Any) -> None:
     """Write the ledger anew, chained as it should be, with other facts in its reservation."""
     entries = journal.read(Path(w.cube.ledger))
     Path(w.cube.ledger).unlink()
     for entry in entries:
-        facts = {n: v for n, v in entry.items() if n not in ("seq", "time", "previous", "sha256")}
+        facts = {n: v for n, v in entry.items() if n not in CHAINING}
         if entry["event"] == "reserved":
             facts |= changes
         journal.append(Path(w.cube.ledger), facts.pop("event"), **facts)
@@ -275,6 +278,144 @@ def keys_of_the_data(w: Whole) -> None:
 
 def unbounded(w: Whole) -> None:
     written_again(w, bounds={"cells_per_person": 1})
+
+
+def no_table(w: Whole) -> None:
+    w.tables = replace(w.tables, tables={})
+
+
+def header_alone(w: Whole) -> None:
+    w.write(TABLE, w.rows(TABLE)[:1])
+
+
+def longer_line(w: Whole) -> None:
+    rows = w.rows(TABLE)
+    w.write(TABLE, [*rows[:-1], [*rows[-1], "1"]])
+
+
+def linked(name: str) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        (w.folder / name).rename(w.root / name)
+        (w.folder / name).symlink_to(w.root / name)
+
+    return spoil
+
+
+def foreign_value(w: Whole) -> None:
+    rows = w.rows(TABLE)
+    w.write(TABLE, [["Atlantis" if v == "62" else v for v in row] for row in rows])
+
+
+def identifying_column(w: Whole) -> None:
+    sex = w.tables.tables[TABLE]["dimensions"]["sex"]
+    declare(w, "t.csv", [["person_id", "n"], ["1", "40"]], dimensions={"person_id": sex}, count="n")
+
+
+def share_of(people: str, share: str) -> Callable[[Whole], None]:
+    """A share per 100 people beside the count that it is made of."""
+
+    def spoil(w: Whole) -> None:
+        statistics = {"share": {"kind": "rate", "denominator": 100, "per": 1, "decimals": 2}}
+        rows = [["sex", "people", "share"], ["1", people, share]]
+        declare(w, "shares.csv", rows, count="people", statistics=statistics)
+
+    return spoil
+
+
+def negative_amount(w: Whole) -> None:
+    statistics = {"amount": {"kind": "amount", "largest": "absent"}}
+    declare(w, "amounts.csv", [["sex", "amount"], ["1", "-5"]], statistics=statistics)
+
+
+def cell_alone_in_its_line(w: Whole) -> None:
+    """The hidden cell is the total less the other one, without any contradiction."""
+    rows = [["sex", "people"], ["1", "40"], ["2", ""], ["*", "90"]]
+    declare(w, "margin.csv", rows, count="people")
+
+
+def cube_of(keys: dict[str, list[str]], *lines: list[str]) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        w.write(CUBE, [[*keys, "count"], *lines])
+        w.cube = replace(w.cube, keys=keys)
+
+    return spoil
+
+
+def lost_cell(w: Whole) -> None:
+    w.write(CUBE, w.rows(CUBE)[:-1])
+
+
+def cell_told_twice(w: Whole) -> None:
+    w.write(CUBE, [*w.rows(CUBE), w.rows(CUBE)[-1]])
+
+
+def again(event: str) -> Callable[[Whole], None]:
+    """The release is reserved, or committed, a second time."""
+
+    def spoil(w: Whole) -> None:
+        path = Path(w.cube.ledger)
+        entry = next(each for each in journal.read(path) if each["event"] == event)
+        facts = {n: v for n, v in entry.items() if n not in CHAINING}
+        journal.append(path, **facts)
+
+    return spoil
+
+
+def declared(**changes: Any) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        w.cube = replace(w.cube, **changes)
+
+    return spoil
+
+
+def bounds(**values: Any) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        written_again(w, bounds={"cells_per_person": 1, "rows_per_cell": 10, **values})
+
+    return spoil
+
+
+def given_back(w: Whole) -> None:
+    """A reservation of less than nothing makes room under the cap."""
+    journal.append(
+        Path(w.cube.ledger), "reserved", release="other", population=w.cube.population, rho=-1.0
+    )
+
+
+def forged(**changes: Any) -> Callable[[Whole], None]:
+    """The last entry is changed and its hash made anew."""
+
+    def spoil(w: Whole) -> None:
+        path = Path(w.cube.ledger)
+        *before, last = path.read_text(encoding="utf-8").splitlines()
+        entry = {**json.loads(last), **changes}
+        entry["sha256"] = journal.digest(entry)
+        lines = [*before, json.dumps(entry, ensure_ascii=False)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    return spoil
+
+
+def folder_for_a_file(w: Whole) -> None:
+    (w.folder / "README.txt").unlink()
+    (w.folder / "README.txt").mkdir()
+
+
+def population_of(*people: str | None) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        path = w.evidence / "cube.people.parquet"
+        pq.write_table(pa.table({"person": pa.array(people, pa.string())}), path)
+
+    return spoil
+
+
+def population_not_told(w: Whole) -> None:
+    rest = {kind: path for kind, path in w.together.populations.items() if kind != "cube"}
+    w.together = replace(w.together, populations=rest)
+
+
+def made_by_nobody(w: Whole) -> None:
+    w.together = replace(w.together, prepared_by="")
 
 
 def drawn_again(w: Whole) -> None:
@@ -387,6 +528,40 @@ FAULTS: list[tuple[Callable[[Whole], None], str]] = [
     (event_as_unit, "cube_unit"),
     (keys_of_the_data, "cube_unit"),
     (unbounded, "cube_unit"),
+    (no_table, "table_files"),
+    (header_alone, "table_files"),
+    (longer_line, "table_files"),
+    (linked(TABLE), "table_files"),
+    (foreign_value, "table_values"),
+    (share_of("40", "nan"), "table_values"),
+    (share_of("40", "0.90"), "table_statistics"),
+    (identifying_column, "table_identifiers"),
+    (negative_amount, "table_statistics"),
+    (cell_alone_in_its_line, "table_intervals"),
+    (lost_cell, "cube_values"),
+    (cell_told_twice, "cube_values"),
+    (cube_of({}, ["5"]), "cube_values"),
+    (cube_of({"sex": ["1", "*"]}, ["1", "0"], ["*", "7"]), "cube_values"),
+    (cube_of({"sex": []}, ["*", "0"]), "cube_values"),
+    (cube_of({"sex": ["1", "2"]}, ["1", "-1"], ["2", "5"], ["*", "4"]), "cube_values"),
+    (again("reserved"), "cube_reservation"),
+    (again("committed"), "cube_reservation"),
+    (declared(rho=0.05), "cube_reservation"),
+    (declared(population="others"), "cube_reservation"),
+    (declared(delta=1e-7), "cube_reservation"),
+    (declared(population="others"), "cube_budget"),
+    (bounds(rows_per_cell=0), "cube_unit"),
+    (bounds(rows_per_cell=1.5), "cube_unit"),
+    (given_back, "cube_budget"),
+    (forged(previous="f" * 64), "cube_budget"),
+    (forged(seq=7), "cube_budget"),
+    (linked("README.txt"), "folder"),
+    (folder_for_a_file, "folder"),
+    (population_of("a", "a"), "disjoint_populations"),
+    (population_of("a", None), "disjoint_populations"),
+    (population_not_told, "disjoint_populations"),
+    (report_with(lambda body: body["outputs_by_kind"].pop()), "report"),
+    (made_by_nobody, "signers"),
 ]
 
 
@@ -515,6 +690,7 @@ def test_the_whole_is_published_and_what_was_attacked_is_removed(
     }
 
 
+@pytest.mark.slow
 def test_a_release_refused_at_the_last_moment_is_not_published(
     prepared: tuple[Home, dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -51,10 +51,13 @@ class File:
             "", "people.parquet", "events.parquet", self.roles, 11, "known_points.json", ["Ada"]
         )
 
+        self.metadata: dict[str, str] | None = None
+
     def failed(self) -> set[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table(self.people), self.folder / "people.parquet")
-        pq.write_table(pa.table(self.events), self.folder / "events.parquet")
+        events = pa.table(self.events).replace_schema_metadata(self.metadata)
+        pq.write_table(events, self.folder / "events.parquet")
         (self.folder / "known_points.json").write_text(json.dumps(self.points))
         request = replace(self.request, folder=str(self.folder))
         return set(judge(inspect(request), expected(request)).failed)
@@ -136,6 +139,24 @@ def nobody_attacked(f: File) -> None:
     f.points = {"people": 0, "singled_out": dict.fromkeys("12345", 0.0)}
 
 
+def source_in_metadata(f: File) -> None:
+    f.metadata = {"source": "person_id"}
+
+
+def joinable_key(f: File) -> None:
+    """The same number in both files, large enough to be one of another file."""
+    for rows in (f.people, f.events):
+        rows["number"] = [10**9 + int(n) for n in rows["number"]]
+
+
+def share_above_one(f: File) -> None:
+    f.points = {"people": 44, "singled_out": dict.fromkeys("12345", 1.5)}
+
+
+def half_a_person(f: File) -> None:
+    f.points = {"people": 43.5, "singled_out": dict.fromkeys("12345", 0.5)}
+
+
 FAULTS: list[tuple[Callable[[File], None], str]] = [
     (in_the_open, "research_zone"),
     (no_user, "research_zone"),
@@ -153,6 +174,10 @@ FAULTS: list[tuple[Callable[[File], None], str]] = [
     (nan_point, "research_known_points"),
     (missing_point, "research_known_points"),
     (nobody_attacked, "research_known_points"),
+    (source_in_metadata, "research_columns"),
+    (joinable_key, "research_identifiers"),
+    (share_above_one, "research_known_points"),
+    (half_a_person, "research_known_points"),
 ]
 
 
