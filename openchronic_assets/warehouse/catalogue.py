@@ -172,6 +172,8 @@ def _references(
     for name, path in sorted(lists.items()):
         relation = f'main."ref_{name}"'
         connection.execute(f"create view {relation} as select * from {read_parquet([path])}")
+        text = f"Nomenclature {name.upper()}, importée, version {path.stem}."
+        connection.execute(f"comment on view {relation} is {_literal(text)}")
         # Of a code with several lives, the last one's label.
         found[name.upper()] = (
             "select code, last(label order by coalesce(valid_to, date '9999-12-31'), "
@@ -184,6 +186,8 @@ def _references(
         connection.execute(
             f'create view main."{name}" as select * from {read_parquet([home.lake / file])}'
         )
+        text = f"Liste de codes {name.removeprefix('ref_')}, livrée avec les modèles."
+        connection.execute(f'comment on view main."{name}" is {_literal(text)}')
         columns = [row[0] for row in connection.execute(f'describe main."{name}"').fetchall()]
         label = next((each for each in ("label", "label_fr") if each in columns), None)
         if label:

@@ -89,6 +89,7 @@ def test_the_catalogue_opens(version: str, built: Path) -> None:
     assert int(rows) == len(marts(built)["person"]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [each for each in OTHERS if "1.4" not in Path(each).name])
 def test_the_main_job_gives_the_same_rows(
     version: str, extract: Path, built: Path, tmp_path: Path

@@ -190,7 +190,10 @@ RUN_MOMENTS: dict[str, Callable[[Home], bool]] = {
 
 @pytest.mark.parametrize(
     "moment",
-    ["some models are written", pytest.param("the build is published", marks=SLOW)],
+    [
+        pytest.param("some models are written", marks=SLOW),
+        pytest.param("the build is published", marks=SLOW),
+    ],
 )
 def test_a_run_killed_and_started_again_gives_the_same_marts(
     home: Home, undisturbed: Home, moment: str

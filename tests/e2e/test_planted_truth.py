@@ -13,6 +13,7 @@ import pytest
 from conftest import YEARS, Backfill, Delivery, Server, read_text
 
 from openchronic_assets.ingestion import identity
+from openchronic_assets.synthetic.truth import read as read_truth
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 
@@ -155,6 +156,78 @@ def test_stays_by_year_are_the_planted_ones(
 ) -> None:
     found = marts.execute("select year, count(*) from hospital_stay group by 1").fetchall()
     assert {str(year): count for year, count in found} == planted.truth["stays_by_year"]
+
+
+def test_each_stay_is_the_planted_one_of_its_person(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
+) -> None:
+    """Persons, dates, mode of exit and diagnosis of every stay, one by one.
+
+    Information is gone, and no person is told, where the stay carries no key, where twins share
+    their pseudonym, and where the NIR is an invented one.
+    """
+    persons = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "persons")
+    shared = Counter(each["ben_nir_psa"] for each in persons)
+    nameless = {p["index"] for p in persons if p["fictitious"] or shared[p["ben_nir_psa"]] > 1}
+    stays = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "stays")
+    expected = Counter(
+        (
+            person_ids[str(s["index"])] if s["chained"] and s["index"] not in nameless else None,
+            s["entry_date"],
+            s["exit_date"],
+            s["exit_mode"],
+            s["cim10"],
+            s["hospital"],
+        )
+        for s in stays
+    )
+    found = Counter(
+        marts.execute(
+            "select person_id, entry_date, discharge_date, exit_mode, main_diagnosis, finess"
+            " from hospital_stay"
+        ).fetchall()
+    )
+    assert sum(expected.values()) > 50
+    assert found == expected
+
+
+def test_care_by_person_and_year_is_the_planted_one_to_the_cent(
+    marts: duckdb.DuckDBPyConnection,
+    planted: Delivery,
+    person_ids: dict[str, str],
+    fictitious: set[str],
+) -> None:
+    amounts = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "amounts")
+    expected = {
+        (person_ids[str(a["index"])], a["year"]): (
+            a["lines"],
+            a["details"],
+            *(Decimal(a[name]).scaleb(-2) for name in
+              ("paid_cents", "base_cents", "reimbursed_cents", "complement_reimbursed_cents")),
+        )
+        for a in amounts
+        if str(a["index"]) not in fictitious
+    }  # fmt: skip
+    found = {
+        (person, year): values
+        for person, year, *values in (
+            (row[0], row[1], *row[2:])
+            for row in marts.execute(
+                """
+                select person_id, year,
+                    count(*) filter (event_type = 'claim'),
+                    count(*) filter (
+                        event_type in ('drug', 'hospital_drug', 'procedure', 'biology')
+                    ),
+                    sum(paid_amount), sum(base_amount), sum(reimbursed_amount),
+                    sum(complement_reimbursed_amount)
+                from care_event where person_id is not null group by all
+                """
+            ).fetchall()
+        )
+    }
+    assert len(expected) > 100
+    assert {key: tuple(values) for key, values in found.items()} == expected
 
 
 def test_euros_by_care_year_are_those_of_the_delivered_text_to_the_cent(

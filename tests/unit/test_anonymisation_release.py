@@ -377,9 +377,9 @@ ONE = [{"id": "a", "generated": True}]
 @pytest.mark.parametrize(
     ("where", "nth", "visible"),
     [
-        ("table written", 1, False),
-        ("report written", 1, False),
-        ("before the journal", 1, False),
+        pytest.param("table written", 1, False, marks=pytest.mark.slow),
+        pytest.param("report written", 1, False, marks=pytest.mark.slow),
+        pytest.param("before the journal", 1, False, marks=pytest.mark.slow),
         ("before the rename", 1, False),
         # Four files and the attempt folder are synced before the rename, the zone after it.
         ("after the rename", 6, True),
