@@ -265,6 +265,12 @@ def uniform_class(f: Folder) -> None:
     f.rows = sorted([("1", "a")] * 40 + [("2", place) for place in "abcd" for _ in range(12)])
 
 
+def uniform_once_joined(f: Folder) -> None:
+    """Each sensitive column is diverse alone; who knows one of them learns the other."""
+    uniform_class(f)
+    f.sensitive = ("sex", "place")
+
+
 def shifted_classes(f: Folder) -> None:
     """An earlier release of the same people whose classes cut the present ones."""
     f.write()
@@ -369,6 +375,7 @@ FAULTS: list[tuple[Callable[[Folder], None], set[str]]] = [
     (undeclared_file, {"files"}),
     (value_in_a_dictionary_page, {"no_hidden_value"}),
     (uniform_class, {"diversity"}),
+    (uniform_once_joined, {"diversity"}),
     (shifted_classes, {"earlier_releases"}),
     (missing_csv, {"files"}),
     (linked_companion, {"files"}),
