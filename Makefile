@@ -29,7 +29,10 @@ demo: java setup ## Run the main job on a generated extract, to a published rele
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test: java setup ## Pass the tests (slow suites left out)
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not long"
+
+test-long: java setup ## Pass the suites of minutes each: kills, sensors, other DuckDB versions
+	@$(PYTEST) -m "long and not slow"
 
 test-all: java setup ## Pass every suite
 	@$(PYTEST)
@@ -49,4 +52,4 @@ bench: java setup ## Measure the main job on this machine
 clean: ## Remove the environment and caches; data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
-.PHONY: help java setup demo test test-all lint ui docs bench clean
+.PHONY: help java setup demo test test-long test-all lint ui docs bench clean

@@ -71,6 +71,7 @@ def marts(home: Path) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", OTHERS)
 def test_the_catalogue_opens(version: str, built: Path) -> None:
     script = (

@@ -147,6 +147,7 @@ SLOW = pytest.mark.slow
 FIRST = "the first part is being written"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "moment",
     [

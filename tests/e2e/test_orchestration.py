@@ -71,6 +71,7 @@ def test_a_materialised_table_shows_its_rows_and_its_place(
     assert shown["er_prs_f"]["path"]["path"] == str(server.home.raw / "er_prs_f")
 
 
+@pytest.mark.long
 def test_a_delivery_dropped_into_landing_is_ingested_and_refreshes_its_years(
     server: Server, backfill: Backfill, planted: Delivery
 ) -> None:
