@@ -25,8 +25,8 @@ setup: $(VENV)/.installed ## Build the environment from the lock file
 demo: java setup ## Run the main job on a generated extract, to a published release
 	@$(BIN)/openchronic demo
 
-# Two workers, a file at a time (tests/conftest.py), the long suites first.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# Two workers, a file at a time, the long suites first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: java setup ## Pass the tests (slow suites left out)
 	@$(PYTEST) -m "not slow and not long"

@@ -10,16 +10,6 @@ import pytest
 
 from openchronic_assets.settings import Home
 
-# One webserver, daemon and backfill for the files that look at it.
-_SERVER = {"test_orchestration.py", "test_planted_truth.py", "test_planted_identifiers.py"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a worker whole files, so that what a file sets up is made once."""
-    for item in items:
-        name = "server" if item.path.name in _SERVER else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(name))
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:

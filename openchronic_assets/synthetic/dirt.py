@@ -147,6 +147,10 @@ def bad_rows(
     wanted = [str(kind) for kind in rng.choice(kinds, int(rng.poisson(count * BAD_SHARE[level])))]
     if each_kind:
         wanted = [*kinds, *wanted]
+    # Empty lines that end a file are no lines of it: another row follows them.
+    wanted.sort(key=lambda kind: kind != "empty_line")
+    if wanted and wanted[-1] == "empty_line":
+        wanted.append("missing_field")
     spoiled = []
     for kind in wanted:
         row = rows.slice(int(rng.integers(0, count)), 1).to_pylist()[0]
