@@ -268,7 +268,6 @@ def test_a_chart_has_a_bar_for_each_month_and_none_without_months() -> None:
     assert chart.bars({"1900-01": 1, "2020-01": 1, "2900-01": 1}).count("<rect") == 3
 
 
-@pytest.mark.slow
 def test_a_browser_shows_the_page_without_asking_or_complaining(
     two: tuple[Home, Ingestion, Ingestion], tmp_path: Path
 ) -> None:
