@@ -120,10 +120,11 @@ def test_codes_of_a_mart_are_lists_that_some_contract_names() -> None:
     from openchronic_assets.warehouse import project
 
     known = {column.nomenclature for name in tables() for column in load(name).columns}
-    document = yaml.safe_load((project.project_dir() / "models/marts/_models.yml").read_text())
+    files = (project.project_dir() / "models/marts").glob("*/_models.yml")
     named = {
         column["config"]["meta"]["nomenclature"]
-        for model in document["models"]
+        for path in files
+        for model in yaml.safe_load(path.read_text())["models"]
         for column in model["columns"]
         if "nomenclature" in column["config"]["meta"]
     }

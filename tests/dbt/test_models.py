@@ -267,17 +267,26 @@ def test_sources_are_what_the_contracts_say() -> None:
     )
 
 
-def test_every_mart_column_is_described_in_both_languages() -> None:
-    document = yaml.safe_load((project.project_dir() / "models/marts/_models.yml").read_text())
+def described() -> list[dict[str, Any]]:
+    """Return what the YAML files of the models say, a model each."""
+    files = sorted((project.project_dir() / "models").glob("*/*/_models.yml"))
+    return [model for path in files for model in yaml.safe_load(path.read_text())["models"]]
+
+
+def test_every_model_and_column_is_described_in_both_languages() -> None:
     names = set()
-    for model in document["models"]:
+    for model in described():
         names.add(model["name"])
-        assert model["config"]["meta"]["population_scope"], model["name"]
-        for described in [model, *model["columns"]]:
-            assert described["description"], (model["name"], described["name"])
-            assert described["config"]["meta"]["description_en"], (model["name"], described["name"])
-    written = {path.stem for path in project.project_dir().glob("models/marts/*.sql")}
-    assert names == written
+        for item in [model, *model.get("columns", [])]:
+            assert item["description"], (model["name"], item["name"])
+            assert item["config"]["meta"]["description_en"], (model["name"], item["name"])
+    assert names == {path.stem for path in project.project_dir().glob("models/*/*/*.sql")}
+
+
+def test_every_mart_says_whom_it_holds() -> None:
+    marts = {path.stem for path in project.project_dir().glob("models/marts/*/*.sql")}
+    scopes = {m["name"]: m["config"]["meta"].get("population_scope") for m in described()}
+    assert len(marts) >= 11 and all(scopes[name] for name in marts), scopes
 
 
 def test_each_ald_code_is_unambiguous_and_of_a_known_number() -> None:
