@@ -68,6 +68,7 @@ def _compiled(folder: Path, target: str) -> dict[str, Node]:
     assert outcome.success, outcome.exception
     done = {result.node.unique_id: result.node for result in outcome.result.results}
     manifest = project.parsed(home, target)
+    seeds = project.seeds(home, target)
     nodes: dict[str, Node] = {}
 
     def add(unique_id: str) -> str:
@@ -82,7 +83,10 @@ def _compiled(folder: Path, target: str) -> dict[str, Node]:
             return str(node.name)
         parents = tuple(add(parent) for parent in getattr(node.depends_on, "nodes", []))
         ephemeral = node.config.materialized == "ephemeral"
-        sql = node.compiled_code if node.resource_type == "model" else ""
+        if node.resource_type == "seed":
+            sql = _seed_sql(*seeds[node.name])
+        else:
+            sql = node.compiled_code
         # An ephemeral parent is written into the SQL: its body gives way to its relation.
         for cte in getattr(node, "extra_ctes", []):
             name = cte.id.rsplit(".", 1)[-1]
@@ -116,21 +120,19 @@ class ModelRunner:
         self.nodes = compiled(folder / self.target, self.target, cache)
         self.connection = duckdb.connect()
         self.connection.execute("create schema empty; create schema given; set threads = 1")
-        seeds = project.seeds(Home(folder / self.target / "home"), self.target)
         for node in self.nodes.values():
             name = f"empty.{node.name}"
             if node.kind == "source":
                 self.connection.execute(f"create view {name} as {relation_sql(node.name, [])}")
             elif node.kind == "seed":
-                path, types = seeds[node.name]
-                self.connection.execute(f"create table {name} as {_seed_sql(path, types)}")
+                self.connection.execute(f"create table {name} as {node.sql}")
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - one runner lives as long as its session
+    @functools.cache  # noqa: B019 - one runner lives as long as its session
     def schema(self, name: str) -> pa.Schema:
         """Return the columns and types of a node."""
         return self._empty(name).schema
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019
+    @functools.cache  # noqa: B019
     def _empty(self, name: str) -> pa.Table:
         """Return a node's rows where nothing was delivered: none, or those of its seeds."""
         node = self.nodes[name]
@@ -170,7 +172,7 @@ class ModelRunner:
     def between(self, name: str, given: Mapping[str, Any]) -> list[str]:
         """Return the models to run, parents first: ``name`` and what a given table reaches."""
 
-        @functools.lru_cache(maxsize=None)
+        @functools.cache
         def touched(node: str) -> bool:
             return node in given or any(touched(parent) for parent in self.nodes[node].parents)
 

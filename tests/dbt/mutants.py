@@ -1,0 +1,312 @@
+"""Faults that a slip of the hand would make, planted one at a time into a model's SQL.
+
+A mutant is a compiled query in which one thing differs: a boundary off by one, a NULL guard
+dropped, a code changed, a condition of a join lost, and the like. The query is parsed, changed in
+its tree and written again, so that nothing but the fault changes; what a macro wrote is seen in each
+model that calls it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+# One change: the node that gives way, and what comes in its place (None: the node changed itself).
+Change = Callable[[exp.Expression], exp.Expression | None]
+
+SWAPPED: dict[type[exp.Expression], type[exp.Expression]] = {
+    exp.LT: exp.LTE, exp.LTE: exp.LT, exp.GT: exp.GTE, exp.GTE: exp.GT,
+    exp.EQ: exp.NEQ, exp.NEQ: exp.EQ,
+}  # fmt: skip
+COUNTERPART: dict[type[exp.Expression], type[exp.Expression]] = {
+    exp.Sum: exp.Count, exp.Min: exp.Max, exp.Max: exp.Min,
+    exp.Greatest: exp.Least, exp.Least: exp.Greatest,
+    exp.Add: exp.Sub, exp.Sub: exp.Add, exp.Mul: exp.Div, exp.Div: exp.Mul,
+}  # fmt: skip
+COMPARISONS = (*SWAPPED, exp.Between)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A model with one fault in it; ``id`` stays while the faulty place is written as it is."""
+
+    id: str
+    model: str
+    kind: str
+    place: str  # the CTE it is in
+    before: str
+    after: str
+    sql: str
+
+    def __str__(self) -> str:
+        return f"{self.id} [{self.place}] {self.before}  ->  {self.after}"
+
+
+def parse(sql: str) -> exp.Expression:
+    """Return the tree of a compiled query of DuckDB."""
+    return sqlglot.parse_one(sql, dialect="duckdb")
+
+
+def written(tree: exp.Expression) -> str:
+    """Return a tree as a query of DuckDB."""
+    return tree.sql(dialect="duckdb")
+
+
+def mutants(model: str, sql: str) -> Iterator[Mutant]:
+    """Return every mutant of a model's compiled query, in a fixed order."""
+    tree = parse(sql)
+    whole = written(tree)
+    seen: dict[tuple[str, ...], int] = {}
+    produced: set[str] = set()
+    for place, node in enumerate(tree.walk()):
+        for kind, change in _changes(node):
+            copy = tree.copy()
+            target = next(each for n, each in enumerate(copy.walk()) if n == place)
+            # Text of the smallest condition or column that holds the place: one can find it.
+            context = _context(target)
+            before = written(context)
+            replacement = change(target)
+            if replacement is not None:
+                if target is context:
+                    context = replacement
+                target.replace(replacement)
+            mutated = written(copy)
+            if mutated == whole or mutated in produced:
+                continue
+            produced.add(mutated)
+            cte = _cte(node)
+            key = (kind, cte, before, written(context))
+            seen[key] = seen.get(key, 0) + 1
+            mark = hashlib.sha256("\0".join((*key, str(seen[key]))).encode()).hexdigest()[:8]
+            yield Mutant(
+                f"{model}:{kind}:{mark}", model, kind, cte, before, written(context), mutated
+            )
+
+
+def _cte(node: exp.Expression) -> str:
+    found = node.find_ancestor(exp.CTE)
+    return found.alias if found else ""
+
+
+def _context(node: exp.Expression) -> exp.Expression:
+    """Return the clause around a node: what a reader of the report needs to recognise it."""
+    around = node
+    while around.parent is not None and len(written(around)) < 40:
+        if isinstance(around.parent, (exp.CTE, exp.With, exp.Subquery, exp.Select, exp.Union)):
+            break
+        around = around.parent
+    return around
+
+
+def _changes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    """Return the faults that a node may have, by kind."""
+    yield from _boundaries(node)
+    yield from _null_guards(node)
+    yield from _codes(node)
+    yield from _conditions(node)
+    yield from _joins(node)
+    if isinstance(node, exp.Union):
+        yield "union", _set_distinct
+    if isinstance(node, (exp.Sum, exp.Min, exp.Max, exp.Greatest, exp.Least)):
+        yield "aggregate", _counterpart
+    if isinstance(node, exp.Count) and isinstance(node.this, exp.Distinct):
+        yield "aggregate", _not_distinct
+    if isinstance(node, exp.Sum):
+        yield "aggregate", lambda old: exp.Max(this=old.this.copy())
+    if isinstance(node, (exp.Add, exp.Sub, exp.Mul, exp.Div)):
+        yield "arithmetic", _counterpart
+    if isinstance(node, exp.Ordered) and node.find_ancestor(exp.Window):
+        yield "order", _other_way
+        yield "order", _other_nulls
+    if isinstance(node, exp.Window):
+        for number in range(len(node.args.get("partition_by") or [])):
+            yield "key", lambda old, n=number: _without(old, "partition_by", n)
+        order = node.args.get("order")
+        if order is not None and len(order.expressions) > 1:
+            yield "order", _first_order_dropped
+
+
+def _boundaries(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    if isinstance(node, (exp.LT, exp.LTE, exp.GT, exp.GTE)):
+        yield "boundary", _swap
+    if _is_number(node) and _compared(node):
+        yield "boundary", lambda old: exp.Literal.number(int(old.this) + 1)
+        if isinstance(node.find_ancestor(exp.Between), exp.Between):
+            yield "boundary", lambda old: exp.Literal.number(int(old.this) - 1)
+    if isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.DATE:
+        date = _date(node)
+        if date is not None and _compared(node):
+            yield "boundary", lambda old: _moved(old, date + dt.timedelta(days=1))
+            yield "boundary", lambda old: _moved(old, date - dt.timedelta(days=1))
+    if isinstance(node, exp.Between):
+        for side in ("low", "high"):
+            yield (
+                "boundary",
+                lambda old, s=side: exp.and_(
+                    *(
+                        (exp.GT if s == "low" else exp.GTE)(
+                            this=old.this.copy(), expression=old.args["low"].copy()
+                        ),
+                        (exp.LT if s == "high" else exp.LTE)(
+                            this=old.this.copy(), expression=old.args["high"].copy()
+                        ),
+                    )
+                ),
+            )
+
+
+def _null_guards(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    if isinstance(node, exp.Coalesce):
+        yield "null", lambda old: old.this.copy()
+    if isinstance(node, exp.Nullif):
+        yield "null", lambda old: old.this.copy()
+    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+        negated = isinstance(node.parent, exp.Not)
+        yield "null", lambda old: exp.Boolean(this=negated)  # `not` around gives the other
+
+
+def _codes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    coded = (exp.EQ, exp.NEQ, exp.In, exp.If, exp.Case, exp.Like)
+    if isinstance(node, exp.Literal) and node.is_string and isinstance(node.parent, coded):
+        yield "code", lambda old: exp.Literal.string(_other_text(old.this))
+    if _is_number(node) and isinstance(node.parent, (exp.EQ, exp.NEQ, exp.In, exp.If, exp.Case)):
+        yield "code", lambda old: exp.Literal.number(int(old.this) + 1)
+    if isinstance(node, exp.In) and len(node.expressions) > 1:
+        for number in range(len(node.expressions)):
+            yield "code", lambda old, n=number: _without(old, "expressions", n)
+    if isinstance(node, exp.Boolean) and not isinstance(node.parent, exp.Where):
+        yield "code", lambda old: exp.Boolean(this=not old.this)
+
+
+def _conditions(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    if isinstance(node, (exp.And, exp.Or)):
+        other = exp.Or if isinstance(node, exp.And) else exp.And
+        yield "connective", lambda old: _bare(old, other)
+    # A condition of a WHERE, of a CASE or of a flag is lost, or says the contrary.
+    if isinstance(node, (exp.And, exp.Or)) and not node.find_ancestor(exp.Join):
+        yield "condition", lambda old: old.left.copy()
+        yield "condition", lambda old: old.right.copy()
+    if isinstance(node, exp.Where):
+        yield "condition", lambda old: exp.Where(this=exp.Boolean(this=True))
+    if isinstance(node, exp.Case) and len(node.args["ifs"]) > 1:
+        for number in range(len(node.args["ifs"])):
+            yield "condition", lambda old, n=number: _without(old, "ifs", n)
+    if isinstance(node, (exp.EQ, exp.NEQ)) and not node.find_ancestor(exp.Join):
+        yield "negation", _swap
+    if isinstance(node, exp.Not):
+        yield "negation", lambda old: old.this.copy()
+    if isinstance(node, (exp.In, exp.Exists)) and not isinstance(node.parent, exp.Not):
+        yield "negation", lambda old: exp.Not(this=old.copy())
+
+
+def _joins(node: exp.Expression) -> Iterator[tuple[str, Change]]:
+    if not isinstance(node, exp.Join):
+        return
+    condition = node.args.get("on")
+    if condition is None:
+        return
+    yield "join", _other_side
+    parts = list(condition.flatten()) if isinstance(condition, exp.And) else []
+    for number in range(len(parts)):
+        yield "key", lambda old, n=number: _lost_key(old, n)
+
+
+def _swap(node: exp.Expression) -> exp.Expression:
+    return SWAPPED[type(node)](this=node.this.copy(), expression=node.expression.copy())
+
+
+def _counterpart(node: exp.Expression) -> exp.Expression:
+    other = COUNTERPART[type(node)]
+    args = {name: value for name, value in node.copy().args.items() if value is not None}
+    return other(**args)
+
+
+def _bare(node: exp.Expression, other: type[exp.Expression]) -> exp.Expression:
+    """Return the other connective; each side keeps its own extent."""
+    sides = [each.copy() for each in (node.left, node.right)]
+    wrapped = [exp.paren(each) if isinstance(each, exp.Connector) else each for each in sides]
+    changed = other(this=wrapped[0], expression=wrapped[1])
+    return exp.paren(changed) if isinstance(node.parent, (exp.Connector, exp.Not)) else changed
+
+
+def _set_distinct(node: exp.Expression) -> None:
+    node.set("distinct", not node.args.get("distinct"))
+
+
+def _not_distinct(node: exp.Expression) -> exp.Expression:
+    return exp.Count(this=node.this.expressions[0].copy())
+
+
+def _other_way(node: exp.Expression) -> None:
+    node.set("desc", not node.args.get("desc"))
+
+
+def _other_nulls(node: exp.Expression) -> None:
+    node.set("nulls_first", not node.args.get("nulls_first"))
+
+
+def _first_order_dropped(node: exp.Expression) -> None:
+    node.args["order"].set("expressions", node.args["order"].expressions[1:])
+
+
+def _other_side(node: exp.Expression) -> None:
+    if node.side == "LEFT":
+        node.set("side", None)
+        node.set("kind", "INNER")
+    elif node.side == "FULL":
+        node.set("side", "LEFT")
+        node.set("kind", None)
+    else:
+        node.set("side", "LEFT")
+        node.set("kind", None)
+
+
+def _lost_key(node: exp.Expression, number: int) -> None:
+    parts = list(node.args["on"].flatten())
+    node.set("on", exp.and_(*(each.copy() for n, each in enumerate(parts) if n != number)))
+
+
+def _without(node: exp.Expression, name: str, number: int) -> None:
+    node.set(name, [each for n, each in enumerate(node.args[name]) if n != number])
+
+
+def _is_number(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit()
+
+
+def _compared(node: exp.Expression) -> bool:
+    """Tell whether a literal bounds something, by itself or within a sum."""
+    around = node.parent
+    while isinstance(around, (exp.Add, exp.Sub, exp.Paren, exp.Neg)):
+        around = around.parent
+    return isinstance(around, (exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between))
+
+
+def _date(node: exp.Cast) -> dt.date | None:
+    if isinstance(node.this, exp.Literal) and node.this.is_string:
+        try:
+            found = dt.date.fromisoformat(node.this.this)
+        except ValueError:
+            return None
+        # The last day of the calendar has no neighbour.
+        return found if dt.date.min < found < dt.date(9999, 12, 31) else None
+    return None
+
+
+def _moved(node: exp.Expression, date: dt.date) -> exp.Expression:
+    return exp.cast(exp.Literal.string(date.isoformat()), "date")
+
+
+def _other_text(text: str) -> str:
+    """Return another code of the same length: the last letter or digit is the next one."""
+    if not text:
+        return "?"
+    last = text[-1]
+    if last.isdigit():
+        return text[:-1] + str((int(last) + 1) % 10)
+    return text[:-1] + ("z" if last != "z" else "y")
