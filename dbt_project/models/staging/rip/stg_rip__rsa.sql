@@ -13,6 +13,7 @@ select
     cod_sex as sex_code,
     bdi_cod as residence_code_pmsi,
     for_act as activity_form,
+    nat_pec as care_nature,
     mod_soi as legal_mode,
     dgn_pal as main_diagnosis,
     seq_fin_moi as end_month,

@@ -16,6 +16,8 @@ select
     ent_prv as entry_origin,
     sor_mod as exit_mode,
     sor_des as exit_destination,
+    hos_typ_um as hospitalisation_type,
+    aut_typ_um as unit_type,
     grg_gme as gme_code,
     typ_gen_rha as generation_type,
     fp_pec as care_purpose,
