@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import hashlib
 import pickle
 import re
 import tempfile
@@ -48,7 +49,8 @@ def compiled(folder: Path, target: str, cache: Path) -> dict[str, Node]:
 
     dbt takes some seconds to compile: what it made for the same files is kept in ``cache``.
     """
-    kept = cache / f"{target}-{project._tree_hash()[:16]}.pickle"
+    own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    kept = cache / f"{target}-{project._tree_hash()[:16]}-{own}.pickle"
     if kept.is_file():
         return cast("dict[str, Node]", pickle.loads(kept.read_bytes()))
     nodes = _compiled(folder, target)
@@ -118,6 +120,7 @@ class ModelRunner:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.nodes = compiled(folder / self.target, self.target, cache)
+        self.empties: dict[str, pa.Table] = {}
         self.connection = duckdb.connect()
         self.connection.execute("create schema empty; create schema given; set threads = 1")
         for node in self.nodes.values():
@@ -127,21 +130,23 @@ class ModelRunner:
             elif node.kind == "seed":
                 self.connection.execute(f"create table {name} as {node.sql}")
 
-    @functools.cache  # noqa: B019 - one runner lives as long as its session
     def schema(self, name: str) -> pa.Schema:
         """Return the columns and types of a node."""
         return self._empty(name).schema
 
-    @functools.cache  # noqa: B019
     def _empty(self, name: str) -> pa.Table:
         """Return a node's rows where nothing was delivered: none, or those of its seeds."""
+        if name in self.empties:
+            return self.empties[name]
         node = self.nodes[name]
         if node.kind == "model":
             sql = self.sql(name, 2020, {parent: f"empty.{parent}" for parent in node.parents})
             for parent in node.parents:
                 self._empty(parent)
             self.connection.execute(f"create or replace table empty.{name} as {sql}")
-        return self.connection.execute(f"from empty.{name}").to_arrow_table()
+        found = self.connection.execute(f"from empty.{name}").to_arrow_table()
+        self.empties[name] = found
+        return found
 
     def sql(self, name: str, year: int, relations: Mapping[str, str]) -> str:
         """Return a model's SQL for a year, over the given names of its parents."""
