@@ -7,26 +7,25 @@ shown cell as it is and moves the hidden one. Cells are hidden by looking for th
 witnesses with linear programs (HiGHS), so that each suppression comes with its proof; the proofs
 are kept, and :func:`verify` checks them with no solver.
 
-A cube too large for one program is cut along a dimension. A change inside the slice of one value
-is undone in the slice of another, so that nothing shows in the totals of that dimension; each
-slice is then a program of its own, and every witness still holds for the whole cube.
+A cube too large for one program is protected by boxes (see ``boxes.py``), whose witnesses need no
+program; :func:`verify` checks them like the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import sparse  # type: ignore[import-untyped]
 from scipy.optimize import linprog  # type: ignore[import-untyped]
 
+from openchronic_assets.anonymisation.boxes import Boxes, box_in
 from openchronic_assets.anonymisation.tables import (
     THRESHOLD,
     Dimension,
     HierarchicalTable,
-    roll_up,
     sums,
 )
 from openchronic_assets.errors import Refused, UsageError
@@ -34,11 +33,12 @@ from openchronic_assets.errors import Refused, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGEST_PROGRAM = 24_000
-"""Cells of the largest program solved in one piece."""
+LARGEST_PROGRAM = 2_000
+"""Cells of the largest table protected by linear programs; they hide less than boxes below about
+a thousand cells, and more than twice as much at five thousand."""
 
-SMALL = 2_000
-"""Cells of a table that is protected in two ways, the better being kept."""
+Way = Literal["together", "one by one", "boxes"]
+"""All unsafe cells share their witnesses, or each gets its own, or its box."""
 
 _TINY = 1e-6
 _EXCHANGES = 6
@@ -57,6 +57,7 @@ class Protection:
         free: cells that no table prints.
         witnesses: changes of the leaf cells, each undone in every shown cell.
         programs: linear programs solved.
+        boxes: the witnesses of a large cube.
     """
 
     unsafe: NDArray[np.bool_]
@@ -66,6 +67,7 @@ class Protection:
     free: NDArray[np.bool_]
     witnesses: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = field(default_factory=list)
     programs: int = 0
+    boxes: Boxes | None = None
 
     def open(self, width: float) -> NDArray[np.bool_]:
         """Mark hidden cells whose interval is not yet known to be wide enough."""
@@ -91,28 +93,27 @@ def protect(
         complementary: ask the same width of complementary cells, which are not unsafe themselves.
         fixed: cells that must stay shown: published before, or zero by nature.
         free: cells that no table prints: hiding them costs nothing.
-        largest_program: cells of the largest program solved in one piece.
+        largest_program: cells of the largest table protected by linear programs.
 
     Raises:
         Refused: some cells cannot be protected, because too few people stand around them or too
             much is fixed; the message says how many. Merge categories or drop a dimension.
     """
 
-    def attempt(one_by_one: bool) -> Protection:
-        return _protect(
-            table, unsafe, width, fixed, free, complementary, largest_program, one_by_one
-        )
+    def attempt(way: Way) -> Protection:
+        return _protect(table, unsafe, width, fixed, free, complementary, way)
 
-    if table.cells > SMALL:
-        return attempt(False)
-    # All cells at once share their complements best, or one by one does: the cheaper is kept.
+    if table.cells > largest_program:
+        return attempt("boxes")
+    # Which of the ways hides least depends on the table: all are tried.
     found: list[Protection] = []
     refusal: Refused | None = None
-    for one_by_one in (False, True):
+    ways: tuple[Way, ...] = ("together", "one by one", "boxes")
+    for way in ways:
         try:
-            found.append(attempt(one_by_one))
+            found.append(attempt(way))
         except Refused as error:
-            refusal = error
+            refusal = refusal or error
     if refusal is not None and not found:
         raise refusal
     weight = np.log1p(table.counts)
@@ -126,8 +127,7 @@ def _protect(
     fixed: NDArray[np.bool_] | None,
     free: NDArray[np.bool_] | None,
     complementary: bool,
-    largest_program: int,
-    one_by_one: bool,
+    way: Way,
 ) -> Protection:
     shape = table.counts.shape
     if unsafe.shape != shape:
@@ -149,22 +149,25 @@ def _protect(
         line = np.log1p(sizes - 1)
         depth = depth + line.reshape([-1 if a == axis else 1 for a in range(len(shape))])
     weight *= 1 + depth
-    for _ in range(4):
-        needed = np.where(unsafe | complementary, float(width), 0.0)
-        todo = (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
-        if not todo.any():
-            break
-        before = int(todo.sum())
-        _pass(table, result, needed, pinned, unprinted, weight, largest_program, one_by_one)
-        todo = (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
-        if int(todo.sum()) >= before:
-            break
     needed = np.where(unsafe | complementary, float(width), 0.0)
-    todo = (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
-    if todo.any():
+
+    def todo() -> NDArray[np.bool_]:
+        return (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
+
+    if way == "boxes":
+        _take_boxes(table, result, box_in(table, unsafe, width, pinned, unprinted, weight))
+    else:
+        for _ in range(4):
+            before = int(todo().sum())
+            if not before:
+                break
+            _solve(table, result, needed, pinned, unprinted, weight, way == "one by one")
+            if int(todo().sum()) >= before:
+                break
+    if todo().any():
         raise Refused(
-            f"{int(todo.sum())} of {int(result.hidden.sum())} hidden cells cannot be protected to "
-            f"a width of {width:g}: too few people stand around them. Merge categories, drop a "
+            f"{int(todo().sum())} of {int(result.hidden.sum())} hidden cells cannot be protected "
+            f"to a width of {width:g}: too few people stand around them. Merge categories, drop a "
             "dimension or leave the table out"
         )
     # What is printed nowhere needs no proof and is not a suppression.
@@ -172,188 +175,61 @@ def _protect(
     return result
 
 
-# --- one pass over the slices -------------------------------------------------------------------
+# --- witnesses ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """A core program and where its changes are repeated.
+def _take_boxes(table: HierarchicalTable, result: Protection, boxes: Boxes) -> None:
+    """Hide the cells of the boxes, and note how far they move."""
+    matrix = sums(table.dimensions)
+    for part in boxes.parts():
+        moved = matrix @ boxes.changes(table.leaf_counts.shape, part)
+        moved = moved.tocoo()
+        there = moved.data != 0
+        cell, box, sign = moved.coords[0][there], moved.coords[1][there], moved.data[there]
+        up, down = boxes.up[part][box], boxes.down[part][box]
+        result.hidden.ravel()[cell] = True
+        np.maximum.at(result.up.ravel(), cell, np.where(sign > 0, up, down))
+        np.maximum.at(result.down.ravel(), cell, np.where(sign > 0, down, up))
+    result.boxes = boxes
 
-    Attributes:
-        places: positions (nodes of the sliced dimensions) that follow the core, with their sign.
-        leaf_places: those that are leaf slices.
-        target: the positions whose hidden cells are to be protected.
-    """
 
-    places: tuple[tuple[int, int], ...]
-    leaf_places: tuple[tuple[int, int], ...]
-    target: int
-
-
-def _pass(
+def _solve(
     table: HierarchicalTable,
     result: Protection,
     needed: NDArray[np.float64],
     pinned: NDArray[np.bool_],
     unprinted: NDArray[np.bool_],
     weight: NDArray[np.float64],
-    largest: int,
     one_by_one: bool,
 ) -> None:
-    axis = _slice_axis(table, largest)
-    if axis is None:
-        _solve_core(
-            table,
-            result,
-            needed,
-            pinned,
-            unprinted,
-            weight,
-            None,
-            _Slice(((0, 1),), ((0, 1),), 0),
-            one_by_one,
-        )
-        return
-    dimension = table.dimensions[axis]
-    totals = table.leaf_counts.sum(
-        axis=tuple(a for a in range(table.leaf_counts.ndim) if a != axis)
-    )
-    partners = np.argsort(-totals, kind="stable")[:4]
-    # The total first: what it hides below is protected when the slices come.
-    order = sorted(range(dimension.size), key=lambda n: -int(dimension.cover[n].sum()))
-    for node in order:
-        for attempt in range(len(partners)):
-            todo = np.moveaxis(
-                (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY), axis, 0
-            )[node]
-            if not todo.any():
-                break
-            piece = _slice_of(dimension, node, partners, attempt, totals)
-            if piece is None:
-                continue
-            _solve_core(table, result, needed, pinned, unprinted, weight, axis, piece)
+    """Find witnesses for the open cells by linear programs, hiding what they need."""
+    matrix = sums(table.dimensions)
+    shape = table.counts.shape
+    leaf_cells = np.arange(table.cells).reshape(shape)[
+        np.ix_(*(d.leaves for d in table.dimensions))
+    ].ravel()  # fmt: skip
+    # No leaf goes below zero; any can grow.
+    lower = -table.leaf_counts.ravel().astype(float)
+    upper = np.full(len(leaf_cells), np.inf)
+    hidden, up, down = result.hidden, result.up, result.down
 
+    def lacking() -> NDArray[np.int64]:
+        todo = hidden & ~unprinted & (needed - up - down > _TINY) & ~pinned
+        return np.flatnonzero(todo.ravel())
 
-def _slice_axis(table: HierarchicalTable, largest: int) -> int | None:
-    """Choose the dimension to cut along: the one whose largest value outweighs the others."""
-    if table.cells <= largest:
-        return None
-    best = None
-    for axis, dimension in enumerate(table.dimensions):
-        core = table.cells // dimension.size
-        totals = table.leaf_counts.sum(
-            axis=tuple(a for a in range(table.leaf_counts.ndim) if a != axis)
-        )
-        if core <= largest and dimension.cover.shape[1] > 1:
-            share = float(np.sort(totals)[::-1][:2].sum()) / max(float(totals.sum()), 1.0)
-            if best is None or share > best[0]:
-                best = (share, axis)
-    if best is None:
-        raise UsageError(
-            f"no dimension cuts {table.cells:,} cells into parts of at most {largest:,}; "
-            "protect fewer dimensions together"
-        )
-    return best[1]
-
-
-def _slice_of(
-    dimension: Dimension,
-    node: int,
-    partners: NDArray[np.int64],
-    attempt: int,
-    totals: NDArray[np.int64],
-) -> _Slice | None:
-    """Return the slice of a node: the paths of a leaf under it and of a leaf beside it."""
-    inside = np.flatnonzero(dimension.cover[node])
-    leaf = int(inside[np.argsort(-totals[inside], kind="stable")][min(attempt, len(inside) - 1)])
-    beside = [int(p) for p in partners if not dimension.cover[node][p]]
-    sign = np.zeros(dimension.size, dtype=int)
-    sign[dimension.cover[:, leaf]] += 1
-    leaf_places = [(int(dimension.leaves[leaf]), 1)]
-    if not dimension.cover[node].all():
-        if attempt >= len(beside):
-            return None
-        other = beside[attempt]
-        sign[dimension.cover[:, other]] -= 1
-        leaf_places.append((int(dimension.leaves[other]), -1))
-    elif attempt >= len(inside):
-        return None
-    places = tuple((int(p), int(sign[p])) for p in np.flatnonzero(sign))
-    return _Slice(places, tuple(leaf_places), node)
-
-
-def _solve_core(
-    table: HierarchicalTable,
-    result: Protection,
-    needed: NDArray[np.float64],
-    pinned: NDArray[np.bool_],
-    unprinted: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    axis: int | None,
-    piece: _Slice,
-    one_by_one: bool = False,
-) -> None:
-    """Find witnesses for the open cells of one slice, hiding what they need."""
-    if axis is None:
-        dimensions: Sequence[Dimension] = table.dimensions
-        counts = table.counts[None]
-        views = {
-            "hidden": result.hidden[None],
-            "up": result.up[None],
-            "down": result.down[None],
-        }
-        fixed, loose, cost_of, need = pinned[None], unprinted[None], weight[None], needed[None]
-    else:
-        dimensions = [d for a, d in enumerate(table.dimensions) if a != axis]
-        counts = np.moveaxis(table.counts, axis, 0)
-        views = {
-            "hidden": np.moveaxis(result.hidden, axis, 0),
-            "up": np.moveaxis(result.up, axis, 0),
-            "down": np.moveaxis(result.down, axis, 0),
-        }
-        fixed, loose = np.moveaxis(pinned, axis, 0), np.moveaxis(unprinted, axis, 0)
-        cost_of, need = np.moveaxis(weight, axis, 0), np.moveaxis(needed, axis, 0)
-    matrix = sums(dimensions)
-    shape = counts.shape[1:]
-    leaf_grid = np.ix_(*(d.leaves for d in dimensions)) if dimensions else ()
-    leaf_cells = np.arange(int(np.prod(shape))).reshape(shape)[leaf_grid].ravel()
-    # Room of each leaf: lowering takes people away where the sign is +, adds them where it is -.
-    infinite = np.full(len(leaf_cells), np.inf)
-    lower, upper = -infinite, infinite
-    for place, sign in piece.leaf_places:
-        room = counts[place][leaf_grid].ravel().astype(float)
-        if sign > 0:
-            lower = np.maximum(lower, -room)
-        else:
-            upper = np.minimum(upper, room)
-    target = piece.target
     stuck = 0
     for turn in range(2 * table.cells if one_by_one else _ROUNDS):
-        hidden, up, down = (views[name] for name in ("hidden", "up", "down"))
-        # A core cell is free where all places that follow it are hidden.
-        cost = np.zeros(shape)
-        frozen = np.zeros(shape, dtype=bool)
-        for place, _sign in piece.places:
-            cost += np.where(~hidden[place], cost_of[place], 0.0)
-            frozen |= fixed[place]
-
-        def lacking(marks: NDArray[np.bool_] = frozen) -> NDArray[np.int64]:
-            gap = need[target] - views["up"][target] - views["down"][target]
-            todo = views["hidden"][target] & ~loose[target] & (gap > _TINY) & ~marks
-            return np.flatnonzero(todo.ravel())
-
         targets = lacking()
         before = len(targets)
         if not before:
             return
-        needs = need[target].ravel()[targets]
-        above, below = up[target].ravel()[targets], down[target].ravel()[targets]
-        mine = counts[target].ravel()[targets].astype(float)
+        needs = needed.ravel()[targets]
+        above, below = up.ravel()[targets], down.ravel()[targets]
         greedy = turn < _EXCHANGES and before > 3 and not one_by_one
         if greedy:
             # Hidden cells make room for each other: some up, the others down, at no cost.
             rising = (targets * 2654435761 >> 7) % 3 == turn % 3
-            room = np.minimum(mine, needs)
+            room = np.minimum(table.counts.ravel()[targets].astype(float), needs)
             want = np.where(rising, np.maximum(needs - np.maximum(below, room), 1.0), -room)
             done = np.where(rising, above >= want - _TINY, below >= room - _TINY)
             targets, want = targets[~done], want[~done]
@@ -370,19 +246,20 @@ def _solve_core(
                 targets, want = targets[keep], want[keep]
         if not len(targets):
             continue
+        cost = np.where(hidden, 0.0, weight).ravel()
         change = _cheapest(
-            matrix, leaf_cells, cost.ravel(), frozen.ravel(), lower, upper, targets, want, greedy
+            matrix, leaf_cells, cost, pinned.ravel(), lower, upper, targets, want, greedy
         )
         result.programs += 1
         if change is not None:
             moved = (matrix @ change).reshape(shape)
             moved[np.abs(moved) < _TINY] = 0.0
-            for place, sign in piece.places:
-                views["hidden"][place][moved != 0] = True
-                np.maximum(up[place], sign * moved, out=up[place])
-                np.maximum(down[place], -sign * moved, out=down[place])
-            if moved.any():
-                _remember(table, result, axis, piece, change, leaf_cells)
+            hidden[moved != 0] = True
+            np.maximum(up, moved, out=up)
+            np.maximum(down, -moved, out=down)
+            where = np.flatnonzero(change)
+            if len(where):
+                result.witnesses.append((where, change[where]))
         if not greedy and len(lacking()) >= before:
             stuck += 1
             if not one_by_one and 2**stuck > 2 * before:
@@ -476,31 +353,6 @@ def _cheapest(
     return np.where(np.abs(change) < _TINY, 0.0, change)
 
 
-def _remember(
-    table: HierarchicalTable,
-    result: Protection,
-    axis: int | None,
-    piece: _Slice,
-    change: NDArray[np.float64] | None,
-    leaf_cells: NDArray[np.int64],
-) -> None:
-    """Keep a witness as changes of the leaf cells of the whole cube."""
-    if change is None:
-        return
-    shape = table.leaf_counts.shape
-    if axis is None:
-        where = np.flatnonzero(change)
-        result.witnesses.append((where, change[where]))
-        return
-    whole = np.zeros((shape[axis], *(s for a, s in enumerate(shape) if a != axis)))
-    place_of = {int(node): leaf for leaf, node in enumerate(table.dimensions[axis].leaves)}
-    for place, sign in piece.leaf_places:
-        whole[place_of[place]] += sign * change.reshape(whole.shape[1:])
-    flat = np.moveaxis(whole, 0, axis).ravel()
-    where = np.flatnonzero(flat)
-    result.witnesses.append((where, flat[where]))
-
-
 # --- audit --------------------------------------------------------------------------------------
 
 
@@ -514,26 +366,46 @@ def verify(
         some witness moves (must be 0); ``negative``: leaf cells that some witness takes below zero
         (must be 0); ``short``: hidden cells proven narrower than ``width``.
     """
-    up = np.zeros(table.counts.shape)
-    down = np.zeros(table.counts.shape)
-    leaves = table.leaf_counts
+    matrix = sums(table.dimensions)
+    leaves = table.leaf_counts.ravel().astype(np.float64)
+    may_move = (protection.hidden | protection.free).ravel()
+    up = np.zeros(table.cells)
+    down = np.zeros(table.cells)
     leaks = negative = 0
-    for where, amount in protection.witnesses:
-        flat = np.zeros(leaves.size)
-        flat[where] = amount
-        change = flat.reshape(leaves.shape)
-        negative += int((leaves + change < -1e-5).sum())
-        moved = roll_up(table.dimensions, change)
-        leaks += int((np.abs(moved[~protection.hidden & ~protection.free]) > 1e-4).sum())
-        np.maximum(up, moved, out=up)
-        np.maximum(down, -moved, out=down)
-    span = (up + down)[protection.hidden]
+    for changes in _columns(protection, table.leaf_counts.shape):
+        entries = changes.tocoo()
+        negative += int((leaves[entries.coords[0]] + entries.data < -1e-5).sum())
+        moved = (matrix @ changes).tocoo()
+        cell, amount = moved.coords[0], moved.data
+        leaks += int((np.abs(amount[~may_move[cell]]) > 1e-4).sum())
+        np.maximum.at(up, cell, amount)
+        np.maximum.at(down, cell, -amount)
+    span = (up + down)[protection.hidden.ravel()]
     return {
         "narrowest": float(span.min()) if span.size else float("inf"),
         "leaks": leaks,
         "negative": negative,
         "short": int((span < width - 1e-4).sum()),
     }
+
+
+def _columns(protection: Protection, shape: tuple[int, ...]) -> Iterator[sparse.csr_array]:
+    """Yield the witnesses, one a column: what each changes in the leaf cells."""
+    if protection.witnesses:
+        rows = np.concatenate([where for where, _ in protection.witnesses])
+        column = np.repeat(
+            np.arange(len(protection.witnesses)), [len(where) for where, _ in protection.witnesses]
+        )
+        amounts = np.concatenate([amount for _, amount in protection.witnesses])
+        size = (int(np.prod(shape)), len(protection.witnesses))
+        yield sparse.csr_array((amounts, (rows, column)), shape=size)
+    boxes = protection.boxes
+    if boxes is None:
+        return
+    for part in boxes.parts():
+        signs = boxes.changes(shape, part)
+        yield sparse.csr_array(signs @ sparse.diags_array(boxes.up[part]))
+        yield sparse.csr_array(signs @ sparse.diags_array(-boxes.down[part]))
 
 
 def intervals(

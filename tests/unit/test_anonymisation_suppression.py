@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,17 +172,68 @@ def test_a_cell_that_nothing_can_protect_is_refused() -> None:
         protect(t, unsafe, fixed=~unsafe)
 
 
-def test_a_large_cube_is_cut_into_slices_whose_proofs_hold_for_the_whole() -> None:
-    draw = np.random.default_rng(3)
-    t = table(draw.poisson(np.outer([60, 30, 25, 20], [40, 8, 3]) / 16 + 1)[..., None] * [1, 2])
-    unsafe = unsafe_cells(t)
-    found = protect(t, unsafe, largest_program=40)
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["public", "group", "secret"]),
+    st.sampled_from([(5, 4), (4, 3, 2), (6, 2, 2), (4, 2, 2, 2)]),
+)
+def test_boxes_protect_what_they_hold_and_the_attackers_programs_confirm_it(
+    seed: int, zeros: str, shape: tuple[int, ...]
+) -> None:
+    draw = np.random.default_rng(seed)
+    leaves = draw.poisson(draw.gamma(0.6, 25, shape))
+    t = table(leaves, [shape[0] - 2, 2])
+    unsafe = unsafe_cells(t, zeros=zeros)  # type: ignore[arg-type]
+    fixed = ~unsafe & (draw.random(t.counts.shape) < 0.03)
+    try:
+        found = protect(t, unsafe, fixed=fixed, largest_program=0)
+    except Refused:
+        # Only what is fixed can stand in the way of a box.
+        assert fixed.any()
+        return
+    assert found.programs == 0 and (found.hidden | ~unsafe).all()
+    assert not (found.hidden & fixed).any()
     outcome = verify(t, found)
     assert (outcome["leaks"], outcome["negative"], outcome["short"]) == (0, 0, 0)
     attacker = intervals(
         t.dimensions, seen(t, found.hidden), enough=11, known=t.leaf_counts.astype(float)
     )
-    assert min(high - low for low, high in attacker.values()) >= 11 - 1e-4
+    for low, high in attacker.values():
+        assert high - low >= 11 - 1e-4
+        assert high >= 11 - 1e-4
+
+
+def test_a_witness_that_lies_is_found() -> None:
+    draw = np.random.default_rng(3)
+    t = table(draw.poisson(np.outer([60, 30, 25, 20], [40, 8, 3]) / 16 + 1)[..., None] * [1, 2])
+    found = protect(t, unsafe_cells(t), largest_program=0)
+    assert found.boxes is not None
+    kept = found.boxes
+    found.boxes = replace(kept, up=kept.up + 1000)
+    assert verify(t, found)["negative"] > 0
+    found.boxes = replace(kept, up=kept.up * 0, down=kept.down * 0)
+    assert verify(t, found)["short"] == found.hidden.sum()
+    found.boxes = kept
+    hidden = np.flatnonzero(found.hidden.ravel())
+    found.hidden.ravel()[hidden[0]] = False
+    assert verify(t, found)["leaks"] > 0
+
+
+def test_a_sparse_cube_of_five_dimensions_is_protected_without_a_program() -> None:
+    """19,278 cells, one in eight small."""
+    draw = np.random.default_rng(1)
+    share = np.ones(())
+    for size in (10, 2, 16, 8, 2):
+        weight = 1 / np.arange(1, size + 1)
+        share = np.multiply.outer(share, weight / weight.sum())
+    t = table(draw.multinomial(300_000, share.ravel()).reshape(share.shape), [4, 4, 2])
+    unsafe = unsafe_cells(t, zeros="public")
+    found = protect(t, unsafe)
+    outcome = verify(t, found)
+    assert (outcome["leaks"], outcome["negative"], outcome["short"]) == (0, 0, 0)
+    assert outcome["narrowest"] >= 11
+    assert found.hidden.sum() < t.cells / 2
 
 
 def test_primary_rules() -> None:
