@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from openchronic_assets.settings import Home
+from openchronic_assets.warehouse.project import PARSED_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_models(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let dbt parse the models once for all homes and servers of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PARSED_VARIABLE, str(request.config.cache.mkdir("parsed_models")))
+        yield
 
 
 @pytest.fixture

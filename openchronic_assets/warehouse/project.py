@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import os
@@ -15,6 +16,9 @@ from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.raw import columns
 
 PROJECT_VARIABLE = "OPENCHRONIC_DBT_PROJECT"
+# Where dbt keeps what it parsed for the next process; a home's scratch folder by default. What it
+# parsed does not depend on the home, so that many homes may share it (the tests do).
+PARSED_VARIABLE = "OPENCHRONIC_DBT_PARSED"
 TARGETS = ("duckdb", "spark")
 Window = int | Literal["all"]
 
@@ -128,9 +132,10 @@ def _parsed(scratch: str, target: str, tree: str, project: str | None) -> Any:
 
     from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 
-    folder = Path(scratch) / f"dbt-{target}"
+    folder = Path(os.environ.get(PARSED_VARIABLE) or scratch) / f"dbt-{target}"
     folder.mkdir(parents=True, exist_ok=True)
-    with quiet_environment(folder):
+    with (folder / ".lock").open("a") as lock, quiet_environment(folder):
+        fcntl.flock(lock, fcntl.LOCK_EX)
         outcome = dbtRunner().invoke(["parse", *quiet_arguments(folder, target)])
     if not outcome.success:
         raise OpenChronicError(
