@@ -191,10 +191,10 @@ class _Search:
                 self._choose(np.array(some, dtype=np.int64))
             # What was in the box of another may be in none now.
             for start in range(0, len(self.targets), BATCH):
-                some = self.targets[start : start + BATCH]
-                some = some[self.uses[some] == 0]
-                if len(some):
-                    self._choose(some)
+                open_ = self.targets[start : start + BATCH]
+                open_ = open_[self.uses[open_] == 0]
+                if len(open_):
+                    self._choose(open_)
             self._prune()
         boxes = list(self.chosen.values())
         size = len(self.shape)
