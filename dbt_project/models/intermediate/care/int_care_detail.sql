@@ -11,6 +11,7 @@ with drug as (
     select
         claim_key,
         flux_year,
+        flux_month,
         'drug' as event_type,
         'A' as letter,
         detail_number,
@@ -39,6 +40,7 @@ hospital_drug as (
     select
         claim_key,
         flux_year,
+        flux_month,
         'hospital_drug' as event_type,
         'B' as letter,
         detail_number,
@@ -56,6 +58,7 @@ act as (
     select
         claim_key,
         flux_year,
+        flux_month,
         'procedure' as event_type,
         'C' as letter,
         detail_number,
@@ -73,6 +76,7 @@ biology as (
     select
         claim_key,
         flux_year,
+        flux_month,
         'biology' as event_type,
         'D' as letter,
         detail_number,

@@ -4,8 +4,11 @@
     Rule: euros are on events of type `claim` only, so a sum never counts a line twice. Reasons to
     leave a line out are flags, the quality rules of macros/rules; `is_used_for_<use>` follows from
     them. Negative quantities are netted against the same care of the same day (`net_quantity`). A
-    detail whose line was never delivered belongs to its flux year and to nobody. Anchor: care date,
-    or the flux year where it is missing. Grain: one row an event.
+    detail whose line was never delivered belongs to its flux year and to nobody. An event is known
+    from the month that made it available (FLX_DIS_DTD, `known_at`). Anchor: care date, or the flux
+    year where it is missing. Grain: one row an event.
+    Speed: rows are sorted by windows only where keys repeat or a quantity is negative; all others
+    stream through (decision 0022).
 #}
 {{ config(
     materialized='yearly',
@@ -13,43 +16,42 @@
     meta={'kind': 'yearly', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
+{%- set string = dbt.type_string() -%}
+{#- What a detail takes from its line. -#}
+{%- set of_line = [
+    'person_id', 'care_date', 'care_end_date', 'prescription_date', 'prestation_code',
+    'reimbursement_rate', 'insurance_nature', 'exemption_code', 'complement_type',
+    'expense_qualifier', 'performer_id', 'performer_specialty', 'performer_activity',
+    'prescriber_id', 'prescriber_specialty', 'treating_doctor_id', 'performing_finess',
+    'public_private_sector', 'establishment_category', 'psa', 'birth_rank',
+] -%}
+{%- set flags = [
+    'is_information_line', 'is_information_amount', 'is_public_t2a', 'is_supplement',
+    'is_complement_only', 'is_fictitious', 'is_public_hospital',
+] -%}
+{#- What it does not. -#}
+{%- set euros = [
+    'paid_amount', 'base_amount', 'reimbursed_amount', 'complement_base_amount',
+    'complement_reimbursed_amount',
+] -%}
 {%- set same_care -%}
-    event_type, psa, birth_rank, care_date, prestation_code, complement_type, performer_id,
-            code, activity_code,
-            case when psa is null or care_date is null then event_id end
+    event_type, psa, birth_rank, care_date, prestation_code, complement_type, performer_id, code,
+            activity_code
 {%- endset %}
 
 with line as (
     select
         claim_key,
         copy_number,
-        care_year,
         flux_month,
-        person_id,
         person_status,
-        care_date,
-        care_end_date,
-        prescription_date,
-        prestation_code,
-        complement_type,
         quantity,
-        paid_amount,
-        base_amount,
-        reimbursed_amount,
-        complement_base_amount,
-        complement_reimbursed_amount,
-        reimbursement_rate,
-        insurance_nature,
-        expense_qualifier,
-        exemption_code,
-        performer_id,
-        performer_specialty,
-        performer_activity,
-        prescriber_id,
-        prescriber_specialty,
-        treating_doctor_id,
-        psa,
-        birth_rank,
+        {%- for column in euros %}
+        {{ column }},
+        {%- endfor %}
+        {%- for column in of_line if column not in ('performing_finess', 'public_private_sector', 'establishment_category') %}
+        {{ column }},
+        {%- endfor %}
         is_information_line,
         is_information_amount,
         is_supplement,
@@ -58,6 +60,15 @@ with line as (
         {{ openchronic.rule_flag('ER_PRS_F', 'fictitious_nir') }}
     from {{ ref('int_care_line') }}
     where care_year = {{ openchronic.build_year() }}
+),
+
+-- A line shares its flux month with its details and its context: months that no line of the year
+-- has are not read.
+flux as (
+    select flux_month from line
+    union
+    select flux_month from {{ ref('int_care_detail') }}
+    where flux_year = {{ openchronic.build_year() }}
 ),
 
 context_ranked as (
@@ -72,7 +83,29 @@ context_ranked as (
             partition by claim_key order by source_file asc nulls last, source_line asc nulls last
         ) as place
     from {{ ref('stg_dcir__ete') }}
-    where claim_key in (select line.claim_key from line)
+    where
+        flux_month in (select flux.flux_month from flux)
+        and claim_key in (select line.claim_key from line)
+),
+
+-- Only these days of a person can have something taken back. Care without a person or a date is
+-- netted with nothing.
+taken_back as (
+    select distinct psa, birth_rank, care_date, prestation_code
+    from line
+    where
+        psa is not null
+        and care_date is not null
+        and (
+            quantity < 0
+            or claim_key in (
+                select taking.claim_key
+                from {{ ref('int_care_detail') }} as taking
+                where
+                    taking.detail_quantity < 0
+                    and taking.flux_month in (select flux.flux_month from flux)
+            )
+        )
 ),
 
 claim as (
@@ -82,25 +115,41 @@ claim as (
         context_ranked.public_private_sector,
         context_ranked.establishment_category,
         {{ openchronic.rule_flag('ER_PRS_F', 'public_double_transmission') }},
-        {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }}
+        {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }},
+        taken_back.psa is not null as may_be_netted
     from line
     left join context_ranked
         on line.claim_key = context_ranked.claim_key and context_ranked.place = 1
+    left join taken_back
+        on line.psa = taken_back.psa
+        and line.birth_rank = taken_back.birth_rank
+        and line.care_date = taken_back.care_date
+        and line.prestation_code is not distinct from taken_back.prestation_code
+),
+
+repeated_detail as (
+    select claim_key, letter, coalesce(detail_number, -1) as detail_number
+    from {{ ref('int_care_detail') }}
+    where flux_month in (select flux.flux_month from flux)
+    group by claim_key, letter, coalesce(detail_number, -1)
+    having count(*) > 1
 ),
 
 detail as (
     select
         detail.*,
-        row_number() over (
-            partition by detail.claim_key, detail.letter, detail.detail_number
-            order by detail.source_file asc nulls last, detail.source_line asc nulls last
-        ) as detail_copy
+        cast(1 as bigint) as detail_copy
     from {{ ref('int_care_detail') }} as detail
-    where detail.claim_key in (select line.claim_key from line)
-),
+    left join repeated_detail
+        on detail.claim_key = repeated_detail.claim_key
+        and detail.letter = repeated_detail.letter
+        and coalesce(detail.detail_number, -1) = repeated_detail.detail_number
+    where
+        repeated_detail.claim_key is null
+        and detail.flux_month in (select flux.flux_month from flux)
 
--- A detail shares its flux month with its line, so only lines of its flux year can be its own.
-orphan as (
+    union all
+
     select
         detail.*,
         row_number() over (
@@ -108,6 +157,16 @@ orphan as (
             order by detail.source_file asc nulls last, detail.source_line asc nulls last
         ) as detail_copy
     from {{ ref('int_care_detail') }} as detail
+    inner join repeated_detail
+        on detail.claim_key = repeated_detail.claim_key
+        and detail.letter = repeated_detail.letter
+        and coalesce(detail.detail_number, -1) = repeated_detail.detail_number
+),
+
+-- A detail shares its flux month with its line, so only lines of its flux year can be its own.
+orphan as (
+    select detail.*
+    from detail
     left join (
         select distinct prs.claim_key
         from {{ ref('stg_dcir__prs') }} as prs
@@ -118,169 +177,74 @@ orphan as (
         detail.flux_year = {{ openchronic.build_year() }}
         and of_flux_year.claim_key is null
 ),
-
-event as (
+{% for event in ('event', 'event_to_net') %}
+{{ event }} as (
     select
         concat_ws(
-            '-', claim_key,
-            case when copy_number > 1 then cast(copy_number as {{ dbt.type_string() }}) end
+            '-', claim.claim_key,
+            case when claim.copy_number > 1 then cast(claim.copy_number as {{ string }}) end
         ) as event_id,
-        claim_key,
+        claim.claim_key,
         'claim' as event_type,
-        person_id,
-        person_status,
-        care_date,
-        care_end_date,
-        prescription_date,
-        flux_month,
-        prestation_code,
-        cast(null as {{ dbt.type_string() }}) as code_system,
-        cast(null as {{ dbt.type_string() }}) as code,
-        cast(null as {{ dbt.type_string() }}) as activity_code,
-        quantity,
-        paid_amount,
-        base_amount,
-        reimbursed_amount,
-        complement_base_amount,
-        complement_reimbursed_amount,
+        claim.person_status,
+        claim.flux_month,
+        cast(null as {{ string }}) as code_system,
+        cast(null as {{ string }}) as code,
+        cast(null as {{ string }}) as activity_code,
+        claim.quantity,
+        {%- for column in euros %}
+        claim.{{ column }},
+        {%- endfor %}
         cast(null as decimal(18, 2)) as detail_amount,
-        reimbursement_rate,
-        insurance_nature,
-        exemption_code,
-        complement_type,
-        expense_qualifier,
-        performer_id,
-        performer_specialty,
-        performer_activity,
-        prescriber_id,
-        prescriber_specialty,
-        treating_doctor_id,
-        performing_finess,
-        public_private_sector,
-        establishment_category,
-        psa,
-        birth_rank,
-        is_information_line,
-        is_information_amount,
-        is_public_t2a,
-        is_supplement,
-        is_complement_only,
-        is_fictitious,
-        is_public_hospital,
-        is_duplicate_key
+        {%- for column in of_line + flags %}
+        claim.{{ column }},
+        {%- endfor %}
+        claim.is_duplicate_key
     from claim
+    where {{ '' if event == 'event_to_net' else 'not ' }}claim.may_be_netted
+    {%- for source in (('detail', 'orphan') if event == 'event' else ('detail',)) %}
 
     union all
 
     select
         concat_ws(
-            '-', detail.claim_key, detail.letter,
-            cast(detail.detail_number as {{ dbt.type_string() }}),
-            case when detail.detail_copy > 1 then cast(detail.detail_copy as {{ dbt.type_string() }}) end
+            '-', detail.claim_key, detail.letter, cast(detail.detail_number as {{ string }}),
+            case when detail.detail_copy > 1 then cast(detail.detail_copy as {{ string }}) end
         ) as event_id,
         detail.claim_key,
         detail.event_type,
-        claim.person_id,
-        claim.person_status,
-        claim.care_date,
-        claim.care_end_date,
-        claim.prescription_date,
-        claim.flux_month,
-        claim.prestation_code,
+        coalesce(claim.person_status, 'no_claim') as person_status,
+        detail.flux_month,
         detail.code_system,
         detail.code,
         detail.activity_code,
         case
             when detail.event_type = 'procedure' then claim.quantity else detail.detail_quantity
         end as quantity,
-        cast(null as decimal(18, 2)) as paid_amount,
-        cast(null as decimal(18, 2)) as base_amount,
-        cast(null as decimal(18, 2)) as reimbursed_amount,
-        cast(null as decimal(18, 2)) as complement_base_amount,
-        cast(null as decimal(18, 2)) as complement_reimbursed_amount,
+        {%- for column in euros %}
+        cast(null as decimal(18, 2)) as {{ column }},
+        {%- endfor %}
         detail.detail_amount,
-        claim.reimbursement_rate,
-        claim.insurance_nature,
-        claim.exemption_code,
-        claim.complement_type,
-        claim.expense_qualifier,
-        claim.performer_id,
-        claim.performer_specialty,
-        claim.performer_activity,
-        claim.prescriber_id,
-        claim.prescriber_specialty,
-        claim.treating_doctor_id,
-        claim.performing_finess,
-        claim.public_private_sector,
-        claim.establishment_category,
-        claim.psa,
-        claim.birth_rank,
-        claim.is_information_line,
-        claim.is_information_amount,
-        claim.is_public_t2a,
-        claim.is_supplement,
-        claim.is_complement_only,
-        claim.is_fictitious,
-        claim.is_public_hospital,
+        {%- for column in of_line %}
+        claim.{{ column }},
+        {%- endfor %}
+        {%- for column in flags %}
+        coalesce(claim.{{ column }}, false) as {{ column }},
+        {%- endfor %}
         detail.detail_copy > 1 as is_duplicate_key
+    {%- if source == 'detail' %}
     from detail
     inner join claim on detail.claim_key = claim.claim_key and claim.copy_number = 1
-
-    union all
-
-    select
-        concat_ws(
-            '-', claim_key, letter, cast(detail_number as {{ dbt.type_string() }}),
-            case when detail_copy > 1 then cast(detail_copy as {{ dbt.type_string() }}) end
-        ) as event_id,
-        claim_key,
-        event_type,
-        cast(null as {{ dbt.type_string() }}) as person_id,
-        'no_claim' as person_status,
-        cast(null as date) as care_date,
-        cast(null as date) as care_end_date,
-        cast(null as date) as prescription_date,
-        cast(null as date) as flux_month,
-        cast(null as bigint) as prestation_code,
-        code_system,
-        code,
-        activity_code,
-        detail_quantity as quantity,
-        cast(null as decimal(18, 2)) as paid_amount,
-        cast(null as decimal(18, 2)) as base_amount,
-        cast(null as decimal(18, 2)) as reimbursed_amount,
-        cast(null as decimal(18, 2)) as complement_base_amount,
-        cast(null as decimal(18, 2)) as complement_reimbursed_amount,
-        detail_amount,
-        cast(null as decimal(18, 2)) as reimbursement_rate,
-        cast(null as bigint) as insurance_nature,
-        cast(null as bigint) as exemption_code,
-        cast(null as bigint) as complement_type,
-        cast(null as bigint) as expense_qualifier,
-        cast(null as {{ dbt.type_string() }}) as performer_id,
-        cast(null as bigint) as performer_specialty,
-        cast(null as bigint) as performer_activity,
-        cast(null as {{ dbt.type_string() }}) as prescriber_id,
-        cast(null as bigint) as prescriber_specialty,
-        cast(null as {{ dbt.type_string() }}) as treating_doctor_id,
-        cast(null as {{ dbt.type_string() }}) as performing_finess,
-        cast(null as bigint) as public_private_sector,
-        cast(null as bigint) as establishment_category,
-        cast(null as {{ dbt.type_string() }}) as psa,
-        cast(null as bigint) as birth_rank,
-        false as is_information_line,
-        false as is_information_amount,
-        false as is_public_t2a,
-        false as is_supplement,
-        false as is_complement_only,
-        false as is_fictitious,
-        false as is_public_hospital,
-        detail_copy > 1 as is_duplicate_key
-    from orphan
+    where {{ '' if event == 'event_to_net' else 'not ' }}claim.may_be_netted
+    {%- else %}
+    from orphan as detail
+    left join claim on detail.claim_key = claim.claim_key and claim.copy_number = 1
+    {%- endif %}
+    {%- endfor %}
 ),
-
+{% endfor %}
 -- What is left of a positive quantity once the negative ones of the same care are taken from it,
--- the earliest flux first. Care without a person or a date is netted with nothing.
+-- the earliest flux first.
 same_care as (
     select
         *,
@@ -295,7 +259,7 @@ same_care as (
             order by flux_month asc nulls first, event_id asc
             rows between unbounded preceding and unbounded following
         ) as taken_back
-    from event
+    from event_to_net
 ),
 
 netted as (
@@ -309,6 +273,18 @@ netted as (
             when quantity <= 0 then cast(0 as decimal(18, 2))
         end as net_quantity
     from same_care
+
+    union all
+
+    select
+        *,
+        cast(null as decimal(38, 2)) as positive_so_far,
+        cast(null as decimal(38, 2)) as taken_back,
+        case
+            when quantity > 0 then cast(quantity as decimal(18, 2))
+            when quantity <= 0 then cast(0 as decimal(18, 2))
+        end as net_quantity
+    from event
 ),
 
 flagged as (
@@ -331,6 +307,7 @@ final as (
         care_end_date,
         prescription_date,
         flux_month,
+        flux_month as known_at,
         prestation_code,
         code_system,
         code,

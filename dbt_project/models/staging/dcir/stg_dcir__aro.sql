@@ -7,6 +7,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     aro_ord_num as detail_number,
     aro_prs_nat as prestation_code,
     aro_rem_typ as reimbursement_type,

@@ -5,6 +5,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     bio_ord_num as detail_number,
     bio_prs_ide as nabm_code,
     bio_act_qsn as act_count,

@@ -5,6 +5,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     cam_ord_num as detail_number,
     cam_prs_ide as ccam_code,
     cam_act_cod as activity_code,

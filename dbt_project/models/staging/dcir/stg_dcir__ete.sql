@@ -5,6 +5,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     etb_exe_fin as performing_finess,
     ete_ind_taa as activity_funding,
     prs_ppu_sec as public_private_sector,

@@ -5,6 +5,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     pha_ord_num as detail_number,
     pha_prs_c13 as cip13,
     pha_prs_ide as cip7,

@@ -5,6 +5,7 @@
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
+    flx_dis_dtd as flux_month,
     ucd_ord_num as detail_number,
     ucd_ucd_cod as ucd_code,
     ucd_top_ucd as ucd_type,
