@@ -16,6 +16,9 @@ Range = tuple[float, float]
 
 Z95 = 1.959963984540054
 
+MOST_TRIED = 200_000
+"""Numbers of people tried one by one; an interval that leaves more hides its counts."""
+
 
 def half_unit(value: float, decimals: int | None) -> float:
     """Return half of the last printed digit: how far the exact figure can be."""
@@ -49,6 +52,55 @@ def wilson(
         people.append(n)
         counts.append(n * p if math.isfinite(n) else math.inf)
     return (min(counts), max(counts)), (min(people), max(people))
+
+
+def proportion(
+    low: float,
+    high: float,
+    per: float = 1.0,
+    z: float = Z95,
+    decimals: int | None = None,
+    value: float | None = None,
+    value_decimals: int | None = None,
+) -> tuple[Range, Range, Range]:
+    """Return the events, the people and the others behind a Wilson interval in whole numbers.
+
+    Both ends hold, and the proportion where it is printed too: every number of people in reach is
+    tried, and the whole numbers of events that print what is printed. An end printed as 0 or as
+    all tells no less than another: near 1 the few are those who did *not* have the event. Where
+    no whole numbers print the figures (another z, another rounding), or too many would have to be
+    tried, the solution in real numbers stands.
+    """
+    events, people = wilson(low, high, per, z, decimals)
+    others = wilson(per - high, per - low, per, z, decimals)[0]
+    if not people[1] - people[0] <= MOST_TRIED:
+        return events, people, others
+    reach = half_unit(high, decimals) / per
+    found: list[tuple[int, int]] = []
+    for n in range(max(1, math.ceil(people[0] - 1e-6)), math.floor(people[1] + 1e-6) + 1):
+        u = z**2 / n
+        ends = [
+            [n * (x + side * math.sqrt(u * x * (1 - x))) for x in _around(end / per, reach)]
+            for end, side in ((low, 1), (high, -1))
+        ]
+        # An end at 0 or at 1 is also that of nobody, or of all.
+        first = 0.0 if low / per <= reach else min(ends[0])
+        last = float(n) if high / per >= 1 - reach else max(ends[1])
+        first, last = max(first, min(ends[1])), min(last, max(ends[0]))
+        if value is not None:
+            far = half_unit(value, value_decimals)
+            first = max(first, (value - far) * n / per)
+            last = min(last, (value + far) * n / per)
+        if math.ceil(first - 1e-6) <= math.floor(last + 1e-6):
+            found += [(math.ceil(first - 1e-6), n), (math.floor(last + 1e-6), n)]
+    if not found:
+        return events, people, others
+    counts, sizes, rest = [x for x, _ in found], [n for _, n in found], [n - x for x, n in found]
+    return (min(counts), max(counts)), (min(sizes), max(sizes)), (min(rest), max(rest))
+
+
+def _around(end: float, reach: float) -> list[float]:
+    return [min(max(x, 0.0), 1.0) for x in (end - reach, end, end + reach)]
 
 
 def _positive_root(left: float, right: float) -> float:

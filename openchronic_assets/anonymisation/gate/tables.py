@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -196,7 +196,11 @@ def _blank(e: Evidence) -> Finding:
 
 
 def _statistics(e: Evidence) -> Finding:
-    """Solve every shown statistic for its counts; too small, or other than shown, refuses."""
+    """Solve every shown statistic for its counts; too small, or other than shown, refuses.
+
+    Of a proportion the others are judged too: who did *not* have the event; "all of them" tells
+    it of everybody.
+    """
     least = max(THRESHOLD, e.request.threshold)
     bad = solved = 0
     for table in e.tables:
@@ -206,7 +210,8 @@ def _statistics(e: Evidence) -> Finding:
                 if not row[name].strip():
                     continue
                 solved += 1
-                low, high = _counts(row, name, how, table.declared["statistics"])
+                found = _counts(row, name, how, table.declared["statistics"])
+                low, high = found.events
                 if not (math.isfinite(low) and low <= high):
                     bad += 1
                     continue
@@ -214,16 +219,25 @@ def _statistics(e: Evidence) -> Finding:
                 shown = row[table.declared["count"]] if table.declared["count"] else ""
                 reach = max(0.75, 0.02 * abs(high)) if how["kind"] != "rate" else 0.5
                 if shown:
-                    bad += not low - reach <= int(shown) <= high + reach
+                    wrong = not low - reach <= int(shown) <= high + reach
                 else:
-                    bad += high + 1e-6 < least and high > 0.5
+                    wrong = high + 1e-6 < least and high > 0.5
+                bad += wrong or min(found.people, found.others) + 1e-6 < least
     return Finding(bad == 0, f"{solved} statistics solved, {bad} give a small or other count", 0,
                    bad)  # fmt: skip
 
 
+class _Solved(NamedTuple):
+    """The counts behind a statistic: a range of events, the most people and others it can be."""
+
+    events: tuple[float, float]
+    people: float = math.inf
+    others: float = math.inf
+
+
 def _counts(
     row: dict[str, str], name: str, how: dict[str, Any], all_of: dict[str, dict[str, Any]]
-) -> tuple[float, float]:
+) -> _Solved:
     """Return the range of counts behind one printed statistic."""
     value, kind, digits = float(row[name]), how["kind"], how.get("decimals")
 
@@ -232,28 +246,43 @@ def _counts(
         return float(row[given]) if isinstance(given, str) else float(given)
 
     if kind == "rate":
-        return invert.rate(value, number("denominator"), float(how.get("per", 1)), digits)
+        per, denominator = float(how.get("per", 1)), number("denominator")
+        events = invert.rate(value, denominator, per, digits)
+        # More events than people: no proportion, nobody is left over.
+        others = denominator - events[0] if events[0] <= denominator else math.inf
+        return _Solved(events, denominator, others)
     if kind == "smoothed":
-        return invert.smoothed(value, number("expected"), how["shape"], how["rate"], digits)
+        return _Solved(invert.smoothed(value, number("expected"), how["shape"], how["rate"],
+                                       digits))  # fmt: skip
     if kind == "funnel":
-        return invert.funnel(value, number("centre"), decimals=digits)
-    if kind in ("low", "high", "poisson_low", "poisson_high"):
+        people = invert.funnel(value, number("centre"), decimals=digits)
+        return _Solved(people, people[1])
+    if kind in ("low", "high", "share", "poisson_low", "poisson_high"):
         poisson = kind.startswith("poisson")
         names = ("poisson_low", "poisson_high") if poisson else ("low", "high")
-        ends = [
-            (other["kind"], float(row[column]))
+        together = [
+            (other["kind"], column)
             for column, other in all_of.items()
-            if other["kind"] in names and other.get("of") == how.get("of")
+            if other["kind"] in (*names, "share") and other.get("of") == how.get("of")
         ]
-        if sorted(end for end, _ in ends) != sorted(names):
+        columns = dict(together)
+        ends = sorted(end for end, _ in together if end != "share")
+        if ends != sorted(names) or len(columns) != len(together):
             raise ValueError("an interval has one low and one high end")
-        low, high = (dict(ends)[end] for end in names)
-        per = float(how.get("per", 1))
+        low, high = (float(row[columns[end]]) for end in names)
+        digits = all_of[columns[names[1]]].get("decimals")
+        per = float(all_of[columns[names[1]]].get("per", 1))
         if poisson:
-            return invert.poisson(low, high, decimals=digits)
-        return invert.wilson(low, high, per, decimals=digits)[0]
+            return _Solved(invert.poisson(low, high, decimals=digits))
+        share = columns.get("share")
+        events, sizes, rest = invert.proportion(
+            low, high, per, decimals=digits,
+            value=None if share is None else float(row[share]),
+            value_decimals=None if share is None else all_of[share].get("decimals"),
+        )  # fmt: skip
+        return _Solved(events, sizes[1], rest[1])
     if kind == "amount":
-        return (float(THRESHOLD), math.inf) if value >= 0 else (math.nan, math.nan)
+        return _Solved((float(THRESHOLD), math.inf) if value >= 0 else (math.nan, math.nan))
     raise ValueError("a statistic of unknown kind")
 
 
