@@ -112,7 +112,8 @@ def seeds(home: Home, target: str = "duckdb") -> dict[str, tuple[Path, dict[str,
 
 def parsed(home: Home, target: str) -> Any:
     """Return dbt's manifest of the project, parsed once a process for each state of its files."""
-    return _parsed(str(home.scratch), target, _tree_hash(), os.environ.get(PROJECT_VARIABLE))
+    folder = os.environ.get(PARSED_VARIABLE) or str(home.scratch)
+    return _parsed(folder, target, _tree_hash(), os.environ.get(PROJECT_VARIABLE))
 
 
 def _tree_hash() -> str:
@@ -126,13 +127,13 @@ def _tree_hash() -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _parsed(scratch: str, target: str, tree: str, project: str | None) -> Any:
+def _parsed(kept_in: str, target: str, tree: str, project: str | None) -> Any:
     # dbt's import costs two seconds: only those who parse pay it.
     from dbt.cli.main import dbtRunner
 
     from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 
-    folder = Path(os.environ.get(PARSED_VARIABLE) or scratch) / f"dbt-{target}"
+    folder = Path(kept_in) / f"dbt-{target}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock, quiet_environment(folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
