@@ -16,6 +16,7 @@ from openchronic_assets.codelists.model import (
     CodeList,
     CodeListError,
     Criterion,
+    Residual,
 )
 
 _HERE = Path(__file__).parent
@@ -121,6 +122,8 @@ def read_algorithms(path: Path, code_lists: dict[str, CodeList]) -> dict[str, Al
     for one in found.values():
         _check(path, one, found, code_lists)
     ordered(found)
+    for one in found.values():
+        _check_order(path, one, found)
     return found
 
 
@@ -134,9 +137,7 @@ def ordered(found: dict[str, Algorithm]) -> list[str]:
     left = dict(found)
     while left:
         ready = [
-            name
-            for name, one in left.items()
-            if not any(other in left for other in (*one.requires, *one.unless))
+            name for name, one in left.items() if not any(other in left for other in _named(one))
         ]
         if not ready:
             raise CodeListError(f"these algorithms wait for each other: {', '.join(sorted(left))}")
@@ -144,6 +145,27 @@ def ordered(found: dict[str, Algorithm]) -> list[str]:
         for name in ready:
             del left[name]
     return order
+
+
+def _named(one: Algorithm) -> list[str]:
+    """Return the algorithms that one is made from."""
+    found = [*one.members, *one.requires, *one.unless]
+    for each in one.criteria:
+        found += [*each.requires, *each.unless]
+    return found
+
+
+def leaves(name: str, found: dict[str, Algorithm]) -> tuple[str, ...]:
+    """Return the algorithms that a union is made from, unions in it taken apart; else itself."""
+    one = found[name]
+    if not one.members:
+        return (name,)
+    return tuple(dict.fromkeys(leaf for each in one.members for leaf in leaves(each, found)))
+
+
+def precedence(one: Algorithm, found: dict[str, Algorithm]) -> tuple[str, ...]:
+    """Return the algorithms that take precedence over one, unions taken apart."""
+    return tuple(dict.fromkeys(leaf for each in one.unless for leaf in leaves(each, found)))
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -161,10 +183,13 @@ def _algorithm(path: Path, entry: dict[str, Any]) -> Algorithm:
     name = values.get("name", "?")
     try:
         criteria = tuple(_criterion(each) for each in values.pop("criteria", ()))
-        for key in ("requires", "unless"):
+        residual = values.pop("residual", None)
+        if residual is not None:
+            residual = Residual(residual["source"], tuple(residual.get("numbers") or ()))
+        for key in ("members", "requires", "unless"):
             values[key] = tuple(values.get(key) or ())
-        return Algorithm(criteria=criteria, **values)
-    except TypeError as error:
+        return Algorithm(criteria=criteria, residual=residual, **values)
+    except (TypeError, KeyError, AttributeError) as error:
         raise CodeListError(
             f"{path.name}, algorithm {name}: a field is missing or unknown"
         ) from error
@@ -174,23 +199,55 @@ def _criterion(entry: dict[str, Any]) -> Criterion:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
     }
-    return Criterion(**values)
+    pooled = values.pop("pooled", None) or ()
+    return Criterion(pooled=tuple((each["source"], each["codes"]) for each in pooled), **values)
 
 
 def _check(
     path: Path, one: Algorithm, found: dict[str, Algorithm], code_lists: dict[str, CodeList]
 ) -> None:
     where = f"{path.name}, algorithm {one.name}"
-    for other in (*one.requires, *one.unless):
+    for other in _named(one):
         if other not in found:
             raise CodeListError(f"{where}: there is no algorithm {other}")
     for each in one.criteria:
-        for name in filter(None, (each.codes, each.beside)):
+        coded = [(each.source, name) for name in (each.codes, each.beside, each.absent) if name]
+        for source, name in (*coded, *each.pooled):
             if name not in code_lists:
                 raise CodeListError(f"{where}: there is no code list {name}")
             system = code_lists[name].system
-            if system != SOURCES[each.source]:
+            if system != SOURCES[source]:
                 raise CodeListError(
-                    f"{where}: {name} is of {system}, and {each.source} is coded in "
-                    f"{SOURCES[each.source]}"
+                    f"{where}: {name} is of {system}, and {source} is coded in {SOURCES[source]}"
+                )
+
+
+def _check_order(path: Path, one: Algorithm, found: dict[str, Algorithm]) -> None:
+    """Refuse what cannot be said in one pass: who has met the criteria of another, and no more.
+
+    Evaluation asks whether the criteria of the other algorithm are met, not whether it holds after
+    its own precedences. Both are the same where what precedes the other precedes this one too.
+    """
+    where = f"{path.name}, algorithm {one.name}"
+    before = set(precedence(one, found))
+    for other in (*one.requires, *before):
+        if found[other].members or not (
+            set(precedence(found[other], found)) <= before
+            and set(found[other].requires) <= {*one.requires}
+        ):
+            raise CodeListError(
+                f"{where}: what {other} requires and gives way to, it must require and give way "
+                "to as well"
+            )
+    for each in one.criteria:
+        for other in (*each.requires, *each.unless):
+            others = found[other]
+            if (
+                others.unless
+                or others.requires
+                or not others.criteria
+                or any(inner.requires or inner.unless for inner in others.criteria)
+            ):
+                raise CodeListError(
+                    f"{where}: a criterion requires {other}, which is not plain criteria"
                 )
