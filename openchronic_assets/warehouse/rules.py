@@ -57,7 +57,6 @@ _WAITING = {
     "private invoices are in DCIR too": "T_MCOaaFA to FP: private spending is counted in DCIR",
     "dummy device code 9999999999999": "ER_TIP_F is staged, no mart reads it yet",
     "natures of exemption other than 41, 43, 45": "IR_IMB_R: int_ald_exemption reads those three",
-    "one row a CIP13": "IR_PHA_R holds codes twice",
     "one monthly snapshot of a professional": "DA_PRA_R",
 }
 

@@ -108,6 +108,39 @@ CASES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], dict[str, Any
     ("T_MCOaaCSTC", "legal_entity_duplicate"): (
         {"finess": "750712184"}, {"finess": "750100018"}, {"finess": None},
     ),
+    ("ER_PHA_F", "line_left_out"): (
+        {"is_used_for_care": False}, {"is_used_for_care": True}, {"is_used_for_care": None},
+    ),
+    ("ER_PHA_F", "without_person"): (
+        {"person_id": None}, {"person_id": "P"}, {"person_id": None},
+    ),
+    ("ER_PHA_F", "without_date"): (
+        {"dispensing_date": None}, {"dispensing_date": dt.date(2020, 1, 1)},
+        {"dispensing_date": None},
+    ),
+    ("ER_PHA_F", "without_class"): (
+        {"atc_class": "C10"}, {"atc_class": "C10AA"}, {"atc_class": None},
+    ),
+    ("ER_PHA_F", "absurd_quantity"): ({"quantity": -31}, {"quantity": 30}, {"quantity": None}),
+    ("ER_PHA_F", "without_pack_size"): (
+        {"units_per_pack": None}, {"units_per_pack": 28}, {"units_per_pack": None},
+    ),
+    ("ER_PHA_F", "before_prescription"): (
+        {"dispensing_date": dt.date(2020, 1, 1), "prescription_date": dt.date(2020, 1, 2)},
+        {"dispensing_date": dt.date(2020, 1, 2), "prescription_date": dt.date(2020, 1, 2)},
+        {"dispensing_date": dt.date(2020, 1, 2), "prescription_date": None},
+    ),
+    ("ER_PHA_F", "negative_without_positive"): (
+        {"quantity": -1, "total_quantity": None},
+        {"quantity": -1, "total_quantity": 0},
+        {"quantity": None, "total_quantity": None},
+    ),
+    ("ER_PHA_F", "repeated_presentation"): (
+        {"is_repeated": True}, {"is_repeated": False}, {"is_repeated": None},
+    ),
+    ("ER_PHA_F", "conflicting_classes"): (
+        {"is_conflicting": True}, {"is_conflicting": False}, {"is_conflicting": None},
+    ),
     ("OPEN_DAMIR", "supplement"): (
         {"reimbursement_type": 2}, {"reimbursement_type": 1}, {"reimbursement_type": None},
     ),

@@ -443,6 +443,115 @@
     A chaining return code is not 0. NIR, birth, sex, administrative number; date of entry since 2009.
   source: "CNAM, L'essentiel du SNDS ; Santé publique France, guide, annexe 12"
 
+- rule: line_left_out
+  table: ER_PHA_F
+  flag: is_line_left_out
+  when: not coalesce(is_used_for_care, false)
+  missing: flagged
+  uses: [exposure]
+  fr: >-
+    La ligne de remboursement, ou la quantité, est écartée du soin par une règle d'ER_PRS_F
+    (information, double transmission, complément, régularisation, quantité nulle).
+  en: >-
+    The reimbursement line, or the quantity, is left out of care by a rule of ER_PRS_F (information,
+    double transmission, supplement, regularisation, no quantity).
+  source: "Règles d'ER_PRS_F"
+- rule: without_person
+  table: ER_PHA_F
+  flag: is_without_person
+  when: person_id is null
+  missing: flagged
+  uses: [exposure]
+  fr: Délivrance rattachée à personne (voir person_status) ; elle compte dans les boîtes.
+  en: Dispensing linked to nobody (see person_status); it counts in boxes.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: without_date
+  table: ER_PHA_F
+  flag: is_without_date
+  when: dispensing_date is null
+  missing: flagged
+  uses: [exposure]
+  fr: Date de délivrance absente (ou 1600) ; la ligne reste dans son année de flux.
+  en: Missing date of dispensing (or 1600); the line stays in its flux year.
+  source: "Health Data Hub, fiche médicament"
+- rule: without_class
+  table: ER_PHA_F
+  flag: is_without_class
+  when: length(coalesce(atc_class, '')) < 5
+  missing: flagged
+  uses: [exposure]
+  fr: >-
+    Classe ATC inconnue, ou de moins de cinq caractères : code absent d'IR_PHA_R, ou sans classe
+    (atc_status dit pourquoi).
+  en: >-
+    ATC class unknown, or shorter than five characters: the code is not in IR_PHA_R, or has no class
+    there (atc_status says why).
+  source: "Health Data Hub, fiche médicament"
+- rule: absurd_quantity
+  table: ER_PHA_F
+  flag: is_absurd_quantity
+  when: abs(quantity) > 30
+  missing: not flagged
+  uses: [exposure]
+  fr: >-
+    Plus de trente boîtes sur une ligne [A] : saisie en unités ou erreur ; écartée de l'exposition,
+    comme SCALPEL met à zéro les achats hors bornes.
+  en: >-
+    More than thirty boxes on a line [A]: keyed in units, or a mistake; left out of exposure, as
+    SCALPEL sets purchases out of bounds to zero.
+  source: "SCALPEL-Extraction, achats de médicaments ; seuil d'Open Chronic"
+- rule: without_pack_size
+  table: ER_PHA_F
+  flag: is_without_pack_size
+  when: units_per_pack is null
+  missing: flagged
+  uses: []
+  fr: >-
+    Nombre d'unités de la boîte inconnu ; la durée vient du conditionnement (30 ou 90 jours).
+  en: >-
+    Number of units of the box unknown; the days come from the size of the pack (30 or 90 days).
+  source: "IR_PHA_R, PHA_UNT_NBR_DSES"
+- rule: before_prescription
+  table: ER_PHA_F
+  flag: is_before_prescription
+  when: dispensing_date < prescription_date
+  missing: not flagged
+  uses: []
+  fr: Délivré avant la date de prescription ; la date de délivrance est gardée.
+  en: Dispensed before the date of prescription; the date of dispensing is kept.
+  source: "Schéma SNDS, ER_PRS_F.PRE_PRE_DTD"
+- rule: negative_without_positive
+  table: ER_PHA_F
+  flag: is_negative_without_positive
+  when: quantity < 0 and coalesce(total_quantity, -1) < 0
+  missing: not flagged
+  uses: []
+  fr: >-
+    Quantité négative sans la positive qu'elle reprend (même personne, jour, nature, complément,
+    pharmacie et code), ou de personne : rien n'est retranché ailleurs.
+  en: >-
+    Negative quantity without the positive one that it takes back (same person, day, nature,
+    complement, pharmacy and code), or of nobody: nothing is taken elsewhere.
+  source: "Health Data Hub, fiche prestations du DCIR"
+- rule: repeated_presentation
+  table: ER_PHA_F
+  flag: is_repeated_presentation
+  when: is_repeated
+  missing: not flagged
+  uses: []
+  fr: Le code est sur plusieurs lignes d'IR_PHA_R, réduites à une ; la délivrance n'est pas multipliée.
+  en: The code stands on several rows of IR_PHA_R, reduced to one; the dispensing is not multiplied.
+  source: "SCALPEL-Extraction, IR_PHA_R de ses tests"
+- rule: conflicting_classes
+  table: ER_PHA_F
+  flag: has_conflicting_classes
+  when: is_conflicting
+  missing: not flagged
+  uses: []
+  fr: Les lignes d'IR_PHA_R de ce code donnent plusieurs classes ATC aussi précises ; la plus fréquente est gardée.
+  en: The rows of IR_PHA_R of this code give several ATC classes as precise; the most frequent is kept.
+  source: "Open Chronic"
+
 - rule: supplement
   table: OPEN_DAMIR
   flag: is_supplement

@@ -1,7 +1,9 @@
 {#
     Where the flags of each table under rules are: the model and which of its rows are those of the
     table, their year and their euros, and the same of the raw table, for the balance; `raw_amount` none = its
-    euros come from another table (a valuation).
+    euros come from another table (a valuation);
+    `raw_model` and `raw_where` where the raw table does not know the year of its rows (that of another
+    table): the model that gave it to them.
 #}
 {% macro ruled_tables() %}
     {{ return([
@@ -35,6 +37,12 @@
             'table': 'T_MCOaaCSTC', 'model': 'int_outpatient_visit', 'where': '1 = 1',
             'amount': 'base_amount', 'raw': 't_mcoaacstc',
             'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'ER_PHA_F', 'model': 'drug_dispensing', 'where': 'not is_hospital_drug',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 'er_pha_f',
+            'raw_model': 'care_event', 'raw_where': "event_type = 'drug'",
+            'raw_year': 'year', 'raw_amount': none,
         },
         {
             'table': 'OPEN_DAMIR', 'model': 'int_damir_line', 'where': '1 = 1',

@@ -46,7 +46,8 @@ raw_rows as (
         count(*) as raw_rows,
         {{ 'coalesce(sum(' ~ ruled.raw_amount ~ '), 0)' if ruled.raw_amount else 'cast(null as decimal(18, 2))' }}
             as raw_euros
-    from {{ source('snds', ruled.raw) }}
+    from {{ ref(ruled.raw_model) if ruled.raw_model else source('snds', ruled.raw) }}
+    where {{ ruled.raw_where or '1 = 1' }}
     group by {{ ruled.raw_year }}
     {{- '\n    union all' if not loop.last }}
 {%- endfor %}
