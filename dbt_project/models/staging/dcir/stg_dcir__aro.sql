@@ -2,8 +2,6 @@
     Parts of other payers (solidarity cover, Alsace-Moselle…).
     Names only: values, sentinels included, are as delivered. Grain: one row of ER_ARO_F.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     {{ openchronic.claim_key() }} as claim_key,
     {{ openchronic.flux_year('flx_dis_dtd') }} as flux_year,
