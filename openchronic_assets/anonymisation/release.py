@@ -441,6 +441,8 @@ def _requests(
     hierarchies = Path(str(resources.files(__package__))) / "hierarchies"
     everything = [*_sealed(report), "report.json"]
     bands = json.loads((evidence / "bands.json").read_text(encoding="utf-8"))
+    vault = evidence.parents[1]
+    sorties = sorted(str(path) for path in (vault / "sorties").glob("*.json"))
     requests: list[Any] = [
         Request(
             folder=str(folder),
@@ -456,13 +458,14 @@ def _requests(
             attacked=str(evidence / "people.parquet"),
             classes=str(evidence / "classes.parquet"),
             earlier=tuple(str(each / "classes.parquet") for each in earlier),
+            sorties=tuple(sorties),
         )
     ]
-    vault = evidence.parents[1]
     for body in report["declared"]:
         requests.append(products.undeclare(body, folder, vault))
         if isinstance(requests[-1], TableRequest):
             requests[-1].earlier.update(_earlier_tables(earlier))
+            requests[-1].sorties.extend(sorties)
     populations = {"microdata": str(evidence / "classes.parquet")}
     for each in report["outputs_by_kind"][1:]:
         populations[each["kind"]] = str(evidence / f"{each['kind']}.people.parquet")

@@ -3,9 +3,10 @@
 A table is a list of cells: one column a dimension, a column of people (and of stays), and, where
 amounts are shown, what the largest contributor holds. It is checked alone (threshold, dominance,
 hidden cells by the attacker's linear programs) and against every table that anybody took out
-before: what is derived by subtraction counts as shown. A table that passes is copied to
-``exports/sorties/`` with a signed proof; for one that does not, the smallest merges of categories
-that pass are proposed. Both are in the journal; the register of what is out is in the vault.
+before and every release: what is derived by subtraction counts as shown. A table that passes is
+copied to ``exports/sorties/`` with a signed proof; for one that does not, the smallest merges of
+categories that pass are proposed. Both are in the journal; the register of what is out is in the
+vault.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import duckdb
 import numpy as np
 
 from openchronic_assets.anonymisation import journal
+from openchronic_assets.anonymisation.composition import MERGED, finest, released
 from openchronic_assets.anonymisation.release import vault_key
 from openchronic_assets.anonymisation.suppression import intervals
 from openchronic_assets.anonymisation.tables import DOMINANCE, THRESHOLD, Dimension
@@ -37,7 +39,6 @@ from openchronic_assets.settings import Home
 
 TOTALS = frozenset(("*", "total", "ensemble", "tous", "toutes", "all"))
 COUNTS = ("people", "persons", "patients", "personnes", "effectif", "n", "count")
-MERGED = " + "
 MISSING = "(missing)"
 LARGEST_CUBE = 20_000
 
@@ -53,12 +54,15 @@ class Table:
         cells: labels to people; None where the analyst hides the cell. ``*`` is a total.
         stays: labels to stays, where given.
         amounts: labels to (amount, largest contributor), where given.
+        whole: whether the counts are of all people of a cell; of microdata they are of those
+            whose row is not coarser.
     """
 
     dimensions: tuple[str, ...]
     cells: dict[Cell, int | None]
     stays: dict[Cell, int] = field(default_factory=dict)
     amounts: dict[Cell, tuple[float, float]] = field(default_factory=dict)
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -207,10 +211,13 @@ def problems(
         found.append(Problem("dominance", held, f"one contributor above {DOMINANCE:.0%}"))
     if found:
         return found
+    table, earlier = _finest(table), [_finest(each) for each in earlier]
     moved = _moved(table, earlier, threshold)
     if moved:
         return [Problem("differencing", moved, "a small group away from a table already out")]
-    linked = [other for other in earlier if set(other.dimensions) & set(table.dimensions)]
+    linked = [
+        other for other in earlier if other.whole and set(other.dimensions) & set(table.dimensions)
+    ]
     derived, broken = _derived(table, [], threshold)
     rule = "complementary"
     if not derived and not broken and linked:
@@ -221,6 +228,18 @@ def problems(
     if broken:
         found.append(Problem("contradiction", 1, "totals that are not the sums of their cells"))
     return found
+
+
+def _finest(table: Table) -> Table:
+    """Return the table with its categories named by their finest parts."""
+    names = table.dimensions
+    return replace(
+        table,
+        cells={
+            tuple(finest(n, v) for n, v in zip(names, cell, strict=True)): count
+            for cell, count in table.cells.items()
+        },
+    )
 
 
 def _keys(table: Table) -> dict[frozenset[tuple[str, str]], int]:
@@ -264,13 +283,19 @@ def _derived(table: Table, earlier: Sequence[Table], threshold: int) -> tuple[in
             if name in each.dimensions
             for cell in each.cells
         } - {"*"}
-        leaves = sorted({part for value in listed for part in value.split(MERGED)})
-        nodes = ["*", *leaves, *sorted(v for v in listed if v not in leaves)]
-        cover = np.array(
-            [[n == "*" or leaf in n.split(MERGED) for leaf in leaves] for n in nodes], dtype=bool
-        )
-        if len(leaves) == 1:
-            nodes, cover = nodes[1:] or ["*"], cover[1:]
+        # Parts that no listed value tells apart are one.
+        parts: dict[str, set[str]] = {}
+        for value in sorted(listed):
+            for part in value.split(MERGED):
+                parts.setdefault(part, set()).add(value)
+        apart = sorted({tuple(sorted(inside)) for inside in parts.values()})
+        rows = {value: [value in inside for inside in apart] for value in sorted(listed)}
+        nodes = ["*", *rows] if len(apart) > 1 else list(rows) or ["*"]
+        cover = np.array([rows.get(node, [True] * max(1, len(apart))) for node in nodes])
+        for atom in range(len(apart)):
+            if not (cover[:, atom] & (cover.sum(axis=1) == 1)).any():
+                nodes.append(f"part {atom}")
+                cover = np.vstack([cover, np.arange(len(apart)) == atom])
         dimensions.append(Dimension(name, tuple(nodes), cover))
     shape = [d.size for d in dimensions]
     if int(np.prod(shape)) > LARGEST_CUBE:
@@ -416,7 +441,12 @@ def take_out(
     with _locked(home):
         register = home.vault / "sorties"
         register.mkdir(mode=0o700, exist_ok=True)
-        earlier = [_load(each) for each in sorted(register.glob("*.json"))]
+        out = [_load(each) for each in sorted(register.glob("*.json"))]
+        public = [
+            Table(names, cells, whole=whole)
+            for names, cells, whole in released(home, table.dimensions)
+        ]
+        earlier = out + public
         found = problems(table, earlier, threshold)
         facts = {
             "user": user.strip(),
@@ -431,7 +461,7 @@ def take_out(
                 "problems": [problem.__dict__ for problem in found],
                 "proposals": proposals(table, earlier, threshold),
             }
-        name = f"{len(earlier) + 1:05d}-{digest[:8]}"
+        name = f"{len(out) + 1:05d}-{digest[:8]}"
         # In the register first: a kill may leave a table counted as out that is not, never the
         # other way.
         _save(register / f"{name}.json", table)
@@ -443,7 +473,8 @@ def take_out(
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "threshold": threshold,
             "dominance": DOMINANCE,
-            "earlier_tables": len(earlier),
+            "earlier_tables": len(out),
+            "released_tables": len(public),
             "checks": ["threshold", "dominance", "complementary", "differencing"],
         }
         proof["signature"] = _sign(home, proof)

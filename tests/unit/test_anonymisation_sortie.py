@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+import csv
 import json
+import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from openchronic_assets.anonymisation import journal
-from openchronic_assets.anonymisation.sortie import read_table, take_out, verify_proof
+from openchronic_assets.anonymisation import journal, release
+from openchronic_assets.anonymisation.composition import released
+from openchronic_assets.anonymisation.gate import expected, inspect, judge
+from openchronic_assets.anonymisation.sortie import (
+    Table,
+    problems,
+    read_table,
+    take_out,
+    verify_proof,
+)
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 
@@ -156,3 +169,88 @@ def test_the_command_tells_in_json_and_leaves_with_three(home: Home, tmp_path: P
     assert fine.exit_code == 0, fine.output
     folder = json.loads(fine.stdout)["folder"]
     assert run.invoke(app, ["sortie", folder, "--verify", *base]).exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
+    """A home with a release of patients: microdata of three departments."""
+    from anonymisation_tables import patient_file
+
+    from openchronic_assets.anonymisation.release import prepare_candidate, publish
+
+    home = Home(tmp_path_factory.mktemp("published") / "home").create()
+    made = [{"id": "a", "generated": True}]
+    report = prepare_candidate(home, [patient_file(home.builds / "b1")], 2021, "b1", made)
+    return home, publish(home, report["version"], ["demo-approver-1", "demo-approver-2"])
+
+
+def rows_by_department(home: Home, report: dict[str, Any]) -> dict[str, int]:
+    path = home.release / report["version"] / "patient.csv"
+    counts = Counter(line["department"] for line in csv.DictReader(path.open(encoding="utf-8")))
+    return {name: count for name, count in counts.items() if name in ("23", "62", "974")}
+
+
+def test_a_table_a_few_people_away_from_a_release_is_sent_back(
+    published: tuple[Home, dict[str, Any]], tmp_path: Path
+) -> None:
+    home, report = published
+    public = rows_by_department(home, report)
+    for more, passes in ((0, True), (1, False), (10, False), (11, True)):
+        lines = "".join(f"{name},{count + more}\n" for name, count in public.items())
+        path = write(tmp_path / f"t{more}.csv", f"department,people\n{lines}")
+        table = read_table(path)
+        earlier = [Table(n, c, whole=w) for n, c, w in released(home, table.dimensions)]
+        found = [each.rule for each in problems(table, earlier)]
+        assert found == ([] if passes else ["differencing"])
+    few = "".join(f"{name},{count + 3}\n" for name, count in public.items())
+    sent_back = take_out(home, write(tmp_path / "few.csv", f"department,people\n{few}"), "Ada")
+    assert rules(sent_back) == ["differencing"]
+    # Of another column nothing is known.
+    assert take_out(home, write(tmp_path / "s.csv", "hospital,people\nA,40\n"), "Ada")["delivered"]
+
+
+def test_no_table_leaves_while_a_release_cannot_be_read(
+    published: tuple[Home, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(published[0].root, home.root)
+    (folder,) = home.release.iterdir()
+    folder.chmod(0o755)
+    (folder / "report.json").chmod(0o644)
+    (folder / "report.json").write_text("{")
+    with pytest.raises(OpenChronicError, match="cannot be read"):
+        take_out(home, write(tmp_path / "t.csv", SAFE), "Ada")
+
+
+def test_a_region_and_the_list_of_its_departments_are_one_category() -> None:
+    by_name = Table(("department",), {("Corse",): 40, ("62",): 50})
+    by_list = Table(("department",), {("2A + 2B",): 45})
+    assert [each.rule for each in problems(by_list, [by_name])] == ["differencing"]
+    assert problems(Table(("department",), {("2A + 2B",): 40}), [by_name]) == []
+
+
+def test_a_part_that_follows_from_a_region_taken_out_before_is_found() -> None:
+    region = Table(("department",), {("*",): 1040, ("Corse",): 40, ("62",): 1000})
+    part = Table(("department",), {("2A",): 35, ("62",): 1000})
+    assert [each.rule for each in problems(part, [region])] == ["differencing"]
+    large = Table(("department",), {("2A",): 20, ("62",): 1000})
+    assert [each.rule for each in problems(large, [region])] == []
+
+
+@pytest.mark.parametrize(("more", "passes"), [(0, True), (4, False), (40, True)])
+def test_a_release_a_few_people_away_from_a_sortie_is_refused(
+    published: tuple[Home, dict[str, Any]], tmp_path: Path, more: int, passes: bool
+) -> None:
+    """The same release judged again, in a home where a table had left before."""
+    home, report = published
+    public = rows_by_department(home, report)
+    kept = tmp_path / "00001-aaaaaaaa.json"
+    cells = [[name, count + more] for name, count in public.items()]
+    kept.write_text(json.dumps({"dimensions": ["department"], "cells": cells}))
+    evidence = tmp_path / "evidence"
+    shutil.copytree(home.vault / "releases" / report["version"], evidence)
+    (evidence / "bands.json").write_text("{}")
+    folder = home.release / report["version"]
+    request = release._requests(folder, evidence, report)[0]
+    found = judge(inspect(replace(request, sorties=(str(kept),))), expected(request)).failed
+    assert ("earlier_releases" not in found) is passes

@@ -24,6 +24,7 @@ from openchronic_assets.anonymisation.gate.microdata import (
     ALONE,
     IDENTIFIER_NAME,
     IDENTIFIER_VALUE,
+    read_sortie,
 )
 from openchronic_assets.anonymisation.gate.verdict import Finding
 
@@ -50,12 +51,14 @@ class TableRequest:
             ``largest``, a file of the vault).
         earlier: the same for files of earlier releases, by path.
         threshold: fewest people of a shown cell; never less than 11.
+        sorties: files of the vault with the cells of each table that an analyst took out.
     """
 
     folder: str
     tables: dict[str, dict[str, Any]]
     earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
     threshold: int = THRESHOLD
+    sorties: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -100,6 +103,11 @@ class Evidence:
     def earlier(self) -> list[_Table]:
         """Return the files of earlier releases."""
         return [_read(Path(name), body) for name, body in self.request.earlier.items()]
+
+    @cached_property
+    def sorties(self) -> list[dict[frozenset[tuple[str, str]], int]]:
+        """Return the shown cells of the tables taken out."""
+        return [read_sortie(Path(path)) for path in self.request.sorties]
 
 
 def _read(path: Path, declared: dict[str, Any]) -> _Table:
@@ -440,6 +448,13 @@ def _known(e: Evidence) -> Finding:
         for table in tables:
             if table in e.tables:
                 known += sum(1 for key, value in _keyed(table) if not value and key in shown)
+    # A sortie that agrees with every cell it shares is of the same people.
+    for table in e.tables:
+        mine = dict(_keyed(table))
+        for out in e.sorties:
+            common = [key for key in out if mine.get(key)]
+            if common and all(out[key] == int(mine[key]) for key in common):
+                known += sum(1 for key, value in mine.items() if not value and key in out)
     return Finding(known == 0, f"{known} suppressed cells were published before", 0, known)
 
 
@@ -459,6 +474,11 @@ def _differences(e: Evidence) -> Finding:
                 now = mine.get(key, "")
                 if value and now:
                     small += 0 < abs(int(now) - int(value)) < THRESHOLD
+        for out in e.sorties:
+            small += sum(
+                1 for key, value in out.items()
+                if mine.get(key) and 0 < abs(int(mine[key]) - value) < THRESHOLD
+            )  # fmt: skip
     return Finding(small == 0, f"{small} cells differ by a small group", 0, small)
 
 
