@@ -241,6 +241,80 @@
     Stay not valued (T_MCOaaVALO.VALO other than 1 to 5, or missing); clinics are in the DCIR.
   source: "Health Data Hub, fiche dépenses de l'hôpital public"
 
+- rule: without_chaining_row
+  table: T_MCOaaB
+  flag: is_without_chaining
+  when: not has_chaining
+  missing: flagged
+  uses: []
+  fr: Séjour sans ligne de chaînage (T_MCOaaC) ; ni personne, ni dates.
+  en: Stay without its chaining row (T_MCOaaC); no person, no dates.
+  source: "Schéma SNDS, T_MCOaaC"
+- rule: without_dates
+  table: T_MCOaaB
+  flag: is_without_dates
+  when: entry_date is null or discharge_date is null
+  missing: flagged
+  uses: []
+  fr: Date d'entrée ou de sortie absente (toutes avant 2009).
+  en: Date of entry or discharge missing (all of them before 2009).
+  source: "Schéma SNDS, T_MCOaaC"
+- rule: discharge_before_entry
+  table: T_MCOaaB
+  flag: is_discharge_before_entry
+  when: discharge_date < entry_date
+  missing: not flagged
+  uses: []
+  fr: Sortie avant l'entrée ; hors des épisodes.
+  en: Discharge before entry; out of episodes.
+  source: "Schéma SNDS, T_MCOaaC"
+- rule: length_unlike_dates
+  table: T_MCOaaB
+  flag: is_length_unlike_dates
+  when: length_of_stay <> date_nights
+  missing: not flagged
+  uses: []
+  fr: La durée (SEJ_NBJ) n'est pas l'écart des dates.
+  en: The length (SEJ_NBJ) is not the gap between the dates.
+  source: "Schéma SNDS, T_MCOaaB.SEJ_NBJ"
+- rule: without_main_diagnosis
+  table: T_MCOaaB
+  flag: is_without_diagnosis
+  when: main_diagnosis is null
+  missing: flagged
+  uses: []
+  fr: Sans diagnostic principal.
+  en: Without a main diagnosis.
+  source: "Schéma SNDS, T_MCOaaB.DGN_PAL"
+
+- rule: act_without_stay
+  table: T_MCOaaA
+  flag: is_without_stay
+  when: stay_id is null
+  missing: flagged
+  uses: [care]
+  fr: Acte d'un séjour qui n'a pas été livré.
+  en: Procedure of a stay that was not delivered.
+  source: "Schéma SNDS, clés du PMSI MCO"
+- rule: act_without_code
+  table: T_MCOaaA
+  flag: is_without_code
+  when: procedure_code is null
+  missing: flagged
+  uses: [care]
+  fr: Acte sans code.
+  en: Procedure without a code.
+  source: "Schéma SNDS, T_MCOaaA.CDC_ACT"
+- rule: act_outside_stay
+  table: T_MCOaaA
+  flag: is_outside_stay
+  when: procedure_date < entry_date or procedure_date > discharge_date
+  missing: not flagged
+  uses: []
+  fr: Acte hors des dates de son séjour ; il compte.
+  en: Procedure outside the dates of its stay; it counts.
+  source: "Schéma SNDS, T_MCOaaA.ENT_DAT_DEL"
+
 - rule: finess_duplicate
   table: T_SSRaaB
   flag: is_finess_duplicate

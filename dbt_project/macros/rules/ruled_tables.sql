@@ -14,8 +14,13 @@
             'raw_amount': 'prs_pai_mnt',
         },
         {
-            'table': 'T_MCOaaB', 'model': 'hospital_stay', 'where': '1 = 1',
+            'table': 'T_MCOaaB', 'model': 'hospital_stay', 'where': "field = 'mco'",
             'amount': 'total_amount', 'raw': 't_mcoaab',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
+            'table': 'T_MCOaaA', 'model': 'stay_procedure', 'where': "field = 'mco'",
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_mcoaaa',
             'raw_year': '_table_year', 'raw_amount': none,
         },
         {

@@ -32,12 +32,15 @@ named as (
         base.sequence_number,
         base.local_patient_key,
         base.activity_form,
+        base.care_nature,
         base.legal_mode,
         base.main_diagnosis,
         base.days_present,
         base.half_days_present,
         base.entry_mode,
+        base.entry_origin,
         base.exit_mode,
+        base.exit_destination,
         base.age_years,
         base.sex_code,
         chaining.psa,
@@ -46,6 +49,8 @@ named as (
         {{ openchronic.pmsi_person_status('chaining', '(chaining.table_year is not null)') }}
             as person_status,
         coalesce(chaining.entry_date, cast(chaining.care_start_time as date)) as entry_date,
+        coalesce(chaining.discharge_date, cast(chaining.care_end_time as date)) as discharge_date,
+        chaining.table_year is not null as has_chaining,
         {{ openchronic.good_returns('chaining', 'base.table_year') }} as good_returns
     from base
     left join chaining

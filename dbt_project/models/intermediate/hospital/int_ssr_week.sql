@@ -36,8 +36,13 @@ named as (
         base.care_purpose,
         base.main_manifestation,
         base.etiology,
+        base.weekdays_present,
+        base.weekend_days_present,
+        base.hospitalisation_type,
         base.entry_mode,
+        base.entry_origin,
         base.exit_mode,
+        base.exit_destination,
         base.age_years,
         base.sex_code,
         base.residence_department_pmsi,
@@ -47,6 +52,8 @@ named as (
         {{ openchronic.pmsi_person_status('chaining', '(chaining.table_year is not null)') }}
             as person_status,
         coalesce(chaining.entry_date, cast(chaining.care_start_time as date)) as entry_date,
+        coalesce(chaining.discharge_date, cast(chaining.care_end_time as date)) as discharge_date,
+        chaining.table_year is not null as has_chaining,
         {{ openchronic.good_returns('chaining', 'base.table_year') }} as good_returns,
         ref_finess_duplicate.finess as duplicate_finess
     from base

@@ -26,7 +26,7 @@ with paid as (
 discharged as (
     select distinct person_id
     from {{ ref('hospital_stay') }}
-    where year = {{ openchronic.build_year() }} and person_id is not null
+    where year = {{ openchronic.build_year() }} and person_id is not null and field = 'mco'
 ),
 
 final as (

@@ -15,7 +15,7 @@ with row_listed as (
     union all
     select 'T_MCOaaB' as table_name, person_status as reason
     from {{ ref('hospital_stay') }}
-    where year = {{ openchronic.build_year() }}
+    where year = {{ openchronic.build_year() }} and field = 'mco'
     {%- for table, model in [
         ('T_MCOaaCSTC', 'int_outpatient_visit'), ('T_SSRaaB', 'int_ssr_week'),
         ('T_HADaaB', 'int_had_subsequence'), ('T_RIPaaRSA', 'int_psychiatric_sequence'),

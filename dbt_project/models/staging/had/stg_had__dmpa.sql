@@ -2,8 +2,6 @@
     Diagnoses of the associated mode of care.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_HADaaDMPA.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     _table_year as table_year,
     eta_num_epmsi as finess,

@@ -2,8 +2,6 @@
     Associated diagnoses of psychiatric sequences.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_RIPaaRSAD.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     _table_year as table_year,
     eta_num_epmsi as finess,

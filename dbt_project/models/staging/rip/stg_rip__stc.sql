@@ -2,8 +2,6 @@
     Billing of public psychiatric stays.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_RIPaaSTC.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     _table_year as table_year,
     eta_num_epmsi as finess,

@@ -2,8 +2,6 @@
     Billing of public SSR stays.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_SSRaaSTC.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     _table_year as table_year,
     eta_num as finess,
