@@ -22,6 +22,7 @@ from openchronic_assets.commands import (
     machine,
     nomenclatures,
     releases,
+    research,
     sortie,
     synthetic,
     warehouse,
@@ -41,6 +42,7 @@ app.add_typer(contracts.app, name="contracts")
 app.add_typer(nomenclatures.app, name="nomenclatures")
 app.add_typer(codelists.app, name="codelist")
 app.add_typer(releases.app, name="release")
+app.add_typer(research.app, name="research")
 
 
 def main() -> None:

@@ -50,11 +50,9 @@ def released(home: Home, dimensions: Iterable[str]) -> list[tuple[tuple[str, ...
                         found.append((names, cells, True))
             for each in report["tables"]:
                 if each["file"].endswith(".csv"):
-                    names = [n for n in each["quasi_identifiers"] if n in wanted]
-                    found += [
-                        (shape, cells, False)
-                        for shape, cells in _rows(folder / each["file"], names)
-                    ]
+                    shared = [n for n in each["quasi_identifiers"] if n in wanted]
+                    rows = _rows(folder / each["file"], shared)
+                    found += [(shape, counts, False) for shape, counts in rows]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OpenChronicError(
                 f"release {folder.name} cannot be read ({type(error).__name__}); restore it: no "

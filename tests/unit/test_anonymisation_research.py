@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from anonymisation_tables import patient_file
+from typer.testing import CliRunner
 
-from openchronic_assets.anonymisation import journal
+from openchronic_assets.anonymisation import journal, research
 from openchronic_assets.anonymisation.gate import ResearchRequest, expected, inspect, judge
 from openchronic_assets.anonymisation.research import write_research
 from openchronic_assets.errors import Refused, UsageError
@@ -235,3 +236,61 @@ def test_a_research_file_is_written_with_what_known_events_tell(tmp_path: Path) 
         )  # fmt: skip
     with pytest.raises(UsageError, match="there already"):
         write_research(home, "study", [patient], [file], 2021, ["Ada"])
+
+
+def test_the_commands_write_list_and_measure_research_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two built years, the one asked for; the coarse profile; a second file is another."""
+    from openchronic_assets.cli import app
+
+    home = Home(tmp_path / "home").create()
+    patient = patient_file(home.builds / "b1")
+    ids = pq.read_table(patient)["person_id"].to_pylist()
+    files = {"patient": {None: [patient]}, "care_event": {}}
+    for year in (2020, 2021):
+        path = home.builds / f"event-{year}.parquet"
+        rows = {
+            "person_id": ids,
+            "code": [f"N0{n % 3}BE01" for n in range(len(ids))],
+            "care_date": [datetime.date(year, 1 + n % 12, 5) for n in range(len(ids))],
+        }
+        pq.write_table(pa.table(rows), path)
+        files["care_event"][year] = [path]
+    manifest = {"models": {"patient": {}, "care_event": {"years": {"2020": [], "2021": []}}}}
+    monkeypatch.setattr(research, "read_manifest", lambda _: manifest)
+    monkeypatch.setattr(research, "files_of", lambda _, model, year=None: files[model][year])
+    run, base = CliRunner(), ["--home", str(home.root), "--json"]
+    asked = ["research", "write", "study", "--user", "Ada", "--user", "Bob", "--profile", "coarse"]
+    done = run.invoke(app, [*asked, "--years", "2020", *base])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    written = pq.read_table(home.release_restricted / "study" / "events.parquet")
+    assert written.schema.names == ["number", "code", "year"]
+    assert set(written["code"].to_pylist()) == {"N00", "N01", "N02"}
+    # 2020 moved by at most 180 days.
+    assert set(written["year"].to_pylist()) <= {"2019", "2020", "2021"}
+    entry = journal.read(home.vault / "journal.jsonl")[-1]
+    assert entry["event"] == "research_written" and entry["users"] == ["Ada", "Bob"]
+    assert entry["profile"]["window"] == 180 and entry["profile"]["k"] == 11
+    listed = json.loads(run.invoke(app, ["research", "list", *base]).stdout)["research"]
+    assert [(each["name"], each["users"]) for each in listed] == [("study", ["Ada", "Bob"])]
+    assert listed[0]["singled_out_by_3"] == told["known_points"]["3"]
+    source = str(files["care_event"][2020][0])
+    raw = json.loads(
+        run.invoke(app, ["research", "measure", source, "--time", "day", *base]).stdout
+    )
+    assert set(raw["singled_out"]) == set("12345") and raw["support"]["points"] == 2
+    for wrong, word in (
+        ([*asked, *base], "there already"),
+        (["research", "write", "b", "--user", "Ada", "--years", "2022-2021", *base], "first year"),
+        (["research", "write", "b", "--user", "Ada", "--profile", "open", *base], "no profile"),
+    ):
+        ended = run.invoke(app, wrong)
+        assert ended.exit_code != 0 and word in str(ended.exception)
+
+
+def test_a_profile_finer_than_the_rules_is_wrong_use() -> None:
+    for finer in ({"k": 10}, {"time": "month"}, {"prefix": 0}):
+        with pytest.raises(UsageError, match="research profile"):
+            research.Profile(**finer)  # type: ignore[arg-type]
