@@ -1,7 +1,8 @@
 {#
-    When a person died, and which source says so.
+    When a person died, which source says so, and of what where a certificate is linked.
     Rule: CépiDc, then IR_BEN_R, then a discharge by death in the PMSI (exit mode 9, the earliest).
-    1600-01-01 is unknown, not alive: some schemes never sent deaths. Source: domain decision 7.
+    1600-01-01 is unknown, not alive: some schemes never sent deaths. The cause is the initial one of
+    the earliest certificate. Source: domain decision 7.
     Only discharges up to a year can tell that somebody was dead at its end, hence the window: no
     look ahead. Grain: one row a person with a known death.
 #}
@@ -11,20 +12,36 @@
     meta={'kind': 'history', 'look_back': 'all', 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
-with certificate as (
+with certificate_named as (
     select
         case when alias.person_alias is null then death.named_id else alias.person_id end
             as person_id,
-        min(death.death_date) as death_date
+        death.death_date,
+        death.death_cause
     from (
         select
             coalesce(person_pseudonym, own_nir_pseudonym) as named_id,
-            {{ openchronic.known_date('death_date') }} as death_date
+            {{ openchronic.known_date('death_date') }} as death_date,
+            nullif(replace(upper(trim(initial_cause_cim10)), '.', ''), '') as death_cause
         from {{ ref('stg_cepidc__cci') }}
     ) as death
     left join {{ ref('int_person_alias') }} as alias on death.named_id = alias.person_alias
     where death.named_id is not null
-    group by case when alias.person_alias is null then death.named_id else alias.person_id end
+),
+
+certificate_ranked as (
+    select
+        *,
+        row_number() over (
+            partition by person_id order by death_date asc nulls last, death_cause asc nulls last
+        ) as place
+    from certificate_named
+),
+
+certificate as (
+    select person_id, death_date, death_cause
+    from certificate_ranked
+    where place = 1
 ),
 
 discharge as (
@@ -45,6 +62,7 @@ joined as (
     select
         int_person.person_id,
         certificate.death_date as certificate_date,
+        certificate.death_cause,
         int_person.death_date as referential_date,
         discharge.death_date as discharge_date
     from {{ ref('int_person') }} as int_person
@@ -60,7 +78,8 @@ final as (
             when certificate_date is not null then 'cepidc'
             when referential_date is not null then 'referential'
             else 'pmsi'
-        end as death_source
+        end as death_source,
+        case when certificate_date is not null then death_cause end as death_cause
     from joined
     where coalesce(certificate_date, referential_date, discharge_date) is not null
 )

@@ -37,8 +37,8 @@ known as (
         case when birth_year > 1800 then birth_year end as birth_year,
         case when birth_month between 1 and 12 then birth_month end as birth_month,
         {{ openchronic.known_date('death_date') }} as death_date,
-        lpad(trim(residence_department_snds), 3, '0') as snds_department,
-        lpad(trim(residence_commune_snds), 3, '0') as snds_commune,
+        {{ openchronic.residence_code('residence_department_snds') }} as snds_department,
+        {{ openchronic.residence_code('residence_commune_snds') }} as snds_commune,
         nullif(trim(affiliation_body), '') as affiliation_body
     from named
     left join {{ ref('int_person_alias') }} as alias on named.named_id = alias.person_alias
@@ -62,18 +62,9 @@ decoded as (
         birth_month,
         death_date,
         left(affiliation_body, 3) as scheme,
-        case
-            when snds_department in ('02A', '02B') then right(snds_department, 2)
-            when snds_department in ('209', '020') and substr(affiliation_body, 4, 3) = '201' then '2A'
-            when snds_department in ('209', '020') and substr(affiliation_body, 4, 3) = '202' then '2B'
-            -- The agricultural scheme writes 974 and 411, the general one 097 and 411, the
-            -- self-employed one 974 and 011, all for commune 97411.
-            when snds_department like '97%' and left(affiliation_body, 3) = '02A'
-                then concat('97', left(snds_commune, 1))
-            when snds_department like '97%' then snds_department
-            when snds_department = '097' then concat('97', left(snds_commune, 1))
-            when snds_department like '0%' then substr(snds_department, 2, 2)
-        end as department_found
+        snds_commune,
+        {{ openchronic.residence_department('snds_department', 'snds_commune', 'affiliation_body') }}
+            as department_found
     from known
 ),
 
@@ -94,6 +85,7 @@ spread as (
     select
         person_id,
         cast(count(*) as bigint) as key_count,
+        min({{ openchronic.known_date('insert_date') }}) as known_since,
         coalesce(min(sex) <> max(sex), false) as has_sex_variation,
         coalesce(min(birth_year) <> max(birth_year), false) as has_birth_variation
     from decoded
@@ -107,9 +99,11 @@ final as (
         cast(ranked.birth_year as integer) as birth_year,
         cast(ranked.birth_month as integer) as birth_month,
         ref_department.department,
+        {{ openchronic.residence_commune('ref_department.department', 'ranked.snds_commune') }} as commune,
         ranked.scheme,
         ranked.known_death_date as death_date,
         spread.key_count,
+        spread.known_since,
         spread.has_sex_variation,
         spread.has_birth_variation
     from ranked

@@ -10,6 +10,8 @@ select
     ben_nir_psa as psa,
     ben_rng_gem as birth_rank,
     ben_cdi_nir as nir_type,
+    ben_res_dpt as residence_department_snds,
+    ben_res_com as residence_commune_snds,
     org_aff_ben as affiliation_body,
     rgm_grg_cod as scheme_group,
     exe_soi_dtd as care_start_date,

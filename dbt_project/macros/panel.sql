@@ -1,0 +1,12 @@
+{#
+    Whom the marts of this build hold: everybody ('exhaustive'), or the people of a panel. The build
+    says so (docs/panel.md); the two never meet in one catalogue.
+#}
+{% macro population_scope() -%}
+    '{{ 'panel' if var('panel_fraction', none) is not none else 'exhaustive' }}'
+{%- endmacro %}
+
+{# How many people each one stands for: the inverse of the share drawn, 1 where all are there. #}
+{% macro panel_weight() -%}
+    cast({{ 1 / (var('panel_fraction', 1) | float) }} as double)
+{%- endmacro %}
