@@ -34,6 +34,9 @@ def synth(
     epoch: Annotated[
         int, typer.Option(min=0, help="How often the pseudonyms have been renewed.")
     ] = 0,
+    deaths: Annotated[
+        int | None, typer.Option(help="Deaths a year, about; else as many as in France.")
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes; else one a processor. Same bytes.")
     ] = None,
@@ -59,6 +62,7 @@ def synth(
             format=file_format,
             tables=tables,
             epoch=epoch,
+            deaths=deaths,
             processes=processes or os.cpu_count() or 1,
         )
     if as_json:

@@ -9,6 +9,7 @@ city-care amounts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -174,7 +175,7 @@ class _Context:
     found: Conditions
     world: Universe
     exempt: Bools  # people whose ALD shows on their lines
-    person: Ints  # one entry a person-year alive
+    person: Ints  # one entry a person and year alive, two in the year of a move
     start: Ints
     length: Ints
     sick: Bools
@@ -184,9 +185,21 @@ class _Context:
 
     def begun(self, name: str, when: int) -> Bools:
         """Return who has a pathology of the cartographie on a day."""
+        who, start = self._first_days.get(name, (np.zeros(0, np.int64),) * 2)
         found = np.zeros(len(self.people), bool)
-        found[[e.person for e in self.onsets if e.name == name and e.start <= when]] = True
+        found[who[start <= when]] = True
         return found
+
+    @cached_property
+    def _first_days(self) -> dict[str, tuple[Ints, Ints]]:
+        """Persons and first days of each pathology."""
+        known: dict[str, list[tuple[int, int]]] = {}
+        for each in self.onsets:
+            known.setdefault(each.name, []).append((each.person, each.start))
+        return {
+            name: (np.array([who for who, _ in rows]), np.array([first for _, first in rows]))
+            for name, rows in known.items()
+        }
 
     def happen(self, rate: Floats) -> tuple[Ints, Ints]:
         """Return (person, day) of events at a yearly rate for each person-year."""
@@ -194,6 +207,10 @@ class _Context:
         which = np.repeat(np.arange(len(self.person)), count)
         luck = self.rng.random(len(which))
         return self.person[which], self.start[which] + (luck * self.length[which]).astype(np.int64)
+
+    def near(self, who: Ints, when: Ints, specialty: int | Ints, habit: Ints) -> Ints:
+        """Return a practitioner for each person, near where they live on the day."""
+        return self.world.near(self.rng, self.people.place_on(when, who), specialty, habit)
 
     def exemption(self, who: Ints, when: Ints, related: Bools) -> tuple[Ints, Ints]:
         """Return (ALD in force or 0, EXO_MTF) of care on the given days.
@@ -218,12 +235,17 @@ def draw(
     """Return the care of a block over the care years."""
     person, start, length = [], [], []
     for year in range(years[0], years[1] + 1):
-        low = np.maximum(day(year), people.birth)
-        high = np.minimum(day(year + 1), people.death + 1)
-        present = np.flatnonzero((high > low) & ~people.silent)
-        person.append(present)
-        start.append(low[present])
-        length.append((high - low)[present])
+        first = np.maximum(day(year), people.birth)
+        last = np.minimum(day(year + 1), people.death + 1)
+        # The year of a move is two spells: another doctor, other habits.
+        for low, high in (
+            (first, np.minimum(last, people.moved)),
+            (np.maximum(first, people.moved), last),
+        ):
+            present = np.flatnonzero((high > low) & ~people.silent)
+            person.append(present)
+            start.append(low[present])
+            length.append((high - low)[present])
     who, begin, span = np.concatenate(person), np.concatenate(start), np.concatenate(length)
     context = _Context(
         rng=rng,
@@ -295,9 +317,9 @@ def _gp_visits(c: _Context, builder: _Builder) -> None:
     who, when = c.happen(rate * np.where(c.sick, 1.25, 0.95))
     count = len(who)
     u = c.rng.random((4, count))
-    own = (u[0] < 0.82) & (c.people.gp[who] > 0)
-    habit = c.people.habit[who]
-    executor = np.where(own, c.people.gp[who], c.world.near(c.rng, c.people.place[who], 1, habit))
+    doctor = c.people.gp_on(when, who)
+    own = (u[0] < 0.82) & (doctor > 0)
+    executor = np.where(own, doctor, c.near(who, when, 1, c.people.habit[who]))
     _, exo = c.exemption(who, when, u[1] < 0.55)
     home = (c.people.age(when, who) >= 80) & (u[2] < 0.3)
     night = u[2] > 0.99
@@ -349,7 +371,7 @@ def _gp_visits(c: _Context, builder: _Builder) -> None:
 
 def _specialists(c: _Context, builder: _Builder) -> None:
     rate = _by_age(c.age, (2, 16, 60), (0.9, 0.8, 1.1, 1.6))
-    referral = effects.of(c.world)[0][c.people.gp[c.person]]
+    referral = effects.of(c.world)[0][c.people.gp_on(c.start, c.person)]
     who, when = c.happen(rate * np.where(c.sick, 1.7, 0.8) * referral)
     count = len(who)
     u = c.rng.random((5, count))
@@ -363,8 +385,9 @@ def _specialists(c: _Context, builder: _Builder) -> None:
     specialty = np.where(np.isin(specialty, list(SPECIALTIES)), specialty, 9)
     exo = np.where((exo > 0) & (specialty != own), exo - (exo % 2 == 0), exo)
     # A GP refers to colleagues of habit: his patients see the same ones.
-    habit = np.where(c.people.gp[who] > 0, c.people.gp[who] * 7919, c.people.habit[who])
-    executor = c.world.near(c.rng, c.people.place[who], specialty, habit)
+    doctor = c.people.gp_on(when, who)
+    habit = np.where(doctor > 0, doctor * 7919, c.people.habit[who])
+    executor = c.near(who, when, specialty, habit)
     # One in fourteen sees a salaried doctor, whose number is not a person's.
     executor = np.where(u[2] < 0.07, 0, executor)
     claim = builder.claim(count)
@@ -385,7 +408,7 @@ def _specialists(c: _Context, builder: _Builder) -> None:
         exo=exo,
         executor=executor,
         specialty=specialty,
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], NULL),
+        prescriber=np.where(doctor > 0, doctor, NULL),
     )
     coordinated = (overrun == 0) & (u[4] < 0.6)
     some = int(coordinated.sum())
@@ -495,7 +518,7 @@ def _pharmacy(c: _Context, builder: _Builder) -> None:
     u = c.rng.random((4, count))
     active, exo = c.exemption(who, when, lasting & (u[0] < 0.9) | (u[0] < 0.3))
     boxes = 1 + (~lasting & (u[2] < 0.15)) + (u[2] < 0.02)
-    executor = c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who])
+    executor = c.near(who, when, 900, c.people.habit[who])
     percent = _rate_of(exo, known.rate[drug])
     base = known.price[drug] * boxes
     nature = np.select(
@@ -515,7 +538,7 @@ def _pharmacy(c: _Context, builder: _Builder) -> None:
         rate=percent,
         exo=exo,
         executor=executor,
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescriber=c.people.gp_on(when, who),
         prescribed=when - (u[3] * 25).astype(np.int64),
         affinity=np.ones(count, np.int64),
     )
@@ -551,7 +574,7 @@ def _biology(c: _Context, builder: _Builder) -> None:
     value = np.array([int(r["b_coefficient"]) for r in table])
     of = _by_ald([figures.numbers(r["alds"]) for r in table])
     rate = _by_age(c.age, (2, 16, 45, 65), (0.2, 0.2, 0.6, 0.9, 1.4))
-    biology = effects.of(c.world)[1][c.people.gp[c.person]]
+    biology = effects.of(c.world)[1][c.people.gp_on(c.start, c.person)]
     who, when = c.happen(rate * np.where(c.sick, 1.8, 0.8) * biology)
     count = len(who)
     u = c.rng.random((3, count))
@@ -568,7 +591,7 @@ def _biology(c: _Context, builder: _Builder) -> None:
         test[here] = offer[(luck[here] * len(offer)).astype(np.int64)]
     base = np.bincount(row, value[test], count).astype(np.int64) * B_PRICE
     percent = _rate_of(exo, 60)
-    executor = c.world.near(c.rng, c.people.place[who], 902, c.people.habit[who])
+    executor = c.near(who, when, 902, c.people.habit[who])
     claim = builder.claim(count)
     lines = builder.add(
         person=who,
@@ -583,7 +606,7 @@ def _biology(c: _Context, builder: _Builder) -> None:
         rate=percent,
         exo=exo,
         executor=executor,
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescriber=c.people.gp_on(when, who),
         prescribed=when - (u[1] * 20).astype(np.int64),
     )
     start = np.r_[0, np.cumsum(number)[:-1]]
@@ -616,7 +639,7 @@ def _acts(c: _Context, builder: _Builder) -> None:
         share = np.cumsum(weight[of[each]])
         act[here] = of[each][np.searchsorted(share, u[1][here] * share[-1] * 0.999999)]
     specialty = specialty_of[act]
-    executor = c.world.near(c.rng, c.people.place[who], specialty, c.people.habit[who])
+    executor = c.near(who, when, specialty, c.people.habit[who])
     percent = _rate_of(exo, 70)
     overrun = np.where(u[2] < 0.25, (u[2] * 200).astype(np.int64) * 100, 0)
     claim = builder.claim(count)
@@ -634,7 +657,7 @@ def _acts(c: _Context, builder: _Builder) -> None:
         exo=exo,
         executor=executor,
         specialty=specialty,
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        prescriber=c.people.gp_on(when, who),
     )
     ones = np.ones(count, np.int64)
     builder.detail(
@@ -698,8 +721,8 @@ def _nurses(c: _Context, builder: _Builder) -> None:
         repaid=repay(base, percent),
         rate=percent,
         exo=exo,
-        executor=c.world.near(c.rng, c.people.place[who], 901, c.people.habit[who]),
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        executor=c.near(who, when, 901, c.people.habit[who]),
+        prescriber=c.people.gp_on(when, who),
     )
 
 
@@ -721,7 +744,7 @@ def _hospital_drugs(c: _Context, builder: _Builder) -> None:
         drug[here] = offer[(luck[here] * len(offer)).astype(np.int64)]
     percent = _rate_of(exo, 65)
     base = price[drug]
-    hospitals = _public_near(c, who)
+    hospitals = _public_near(c, who, when)
     lines = builder.add(
         person=who,
         care=when,
@@ -742,15 +765,9 @@ def _hospital_drugs(c: _Context, builder: _Builder) -> None:
     _establishment(builder, lines, hospitals, taa=0, sector=1, category=355, kind=1, mode=7)
 
 
-def _public_near(c: _Context, who: Ints) -> Ints:
-    place = np.array([h.department for h in c.world.hospitals])
-    public = np.array([not h.private for h in c.world.hospitals])
-    found = np.zeros(len(who), np.int64)
-    for each in range(len(c.world.departments)):
-        here = c.people.place[who] == each
-        offer = np.flatnonzero((place == each) & public)
-        found[here] = offer[c.people.habit[who[here]] % len(offer)]
-    return found
+def _public_near(c: _Context, who: Ints, when: Ints) -> Ints:
+    """Return the public hospital to which each person goes."""
+    return c.world.hospital_of(c.people.place_on(when, who), False, c.people.habit[who])
 
 
 def _establishment(
@@ -804,7 +821,7 @@ def _outpatients(c: _Context, builder: _Builder) -> None:
         qualifier=np.where(luck[1] < 0.9, 71, 0),
         transmitted=np.full(count, 71),
     )
-    hospitals = _public_near(c, who)
+    hospitals = _public_near(c, who, when)
     _establishment(builder, lines, hospitals, taa=1, sector=1, category=355, kind=1, mode=7)
     _consultation(builder, who, when, hospitals, base, percent, emergency=False)
 
@@ -837,7 +854,7 @@ def _emergencies(c: _Context, builder: _Builder, stays: Stays) -> None:
     """
     rate = _by_age(c.age, (2, 16, 30, 65, 80), (0.47, 0.27, 0.28, 0.21, 0.24, 0.38))
     who, when = c.happen(rate * np.where(c.sick, 1.2, 0.95))
-    hospitals = _public_near(c, who)
+    hospitals = _public_near(c, who, when)
     _, exo = c.exemption(who, when, c.rng.random(len(who)) < 0.3)
     base = np.full(len(who), ATU)
     _consultation(builder, who, when, hospitals, base, _rate_of(exo, 80), emergency=True)
@@ -876,8 +893,8 @@ def _devices(c: _Context, builder: _Builder) -> None:
         repaid=repay(base, percent),
         rate=percent,
         exo=exo,
-        executor=c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who]),
-        prescriber=np.where(c.people.gp[who] > 0, c.people.gp[who], 0),
+        executor=c.near(who, when, 900, c.people.habit[who]),
+        prescriber=c.people.gp_on(when, who),
         prescribed=when - 4,
     )
     builder.detail(
@@ -920,7 +937,7 @@ def _teeth_eyes_ears(c: _Context, builder: _Builder) -> None:
             repaid=repay(amount, rate),
             rate=rate,
             exo=exo,
-            executor=c.world.near(c.rng, c.people.place[who], 900, c.people.habit[who] + nature),
+            executor=c.near(who, when, 900, c.people.habit[who] + nature),
             prescriber=np.full(count, NULL),
         )
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from openchronic_assets.synthetic import figures
 from openchronic_assets.synthetic.care import NULL, Care, covered
@@ -20,9 +19,11 @@ from openchronic_assets.synthetic.text import (
     Frame,
     cents,
     dates,
+    labels_of,
     month_index,
     month_start,
     pick,
+    stable_order,
     whole,
     year_of,
 )
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int64]
 # up to two years (essentiel_snds: 99 % at six months).
 LAGS = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 18, 24])
 LAG_SHARES = np.array([0.70, 0.19, 0.05, 0.023, 0.012, 0.008, 0.007, 0.004, 0.003, 0.002, 0.001])
-CLAIMS_A_BLOCK = 1_000_000
+CLAIMS_A_BLOCK = 4_000_000
 
 
 @dataclass
@@ -84,9 +85,11 @@ def write(
     # Entered in the system during the month before the data are made available.
     entered = month_start(month - 1) + processed
 
-    kept = lines["person"] < keep
-    order = np.lexsort((np.arange(count), lines["claim"], flux[lines["claim"]]))
-    order = order[kept[order]]
+    # Lines are in the order of flux months, then of claims.
+    turn = np.empty(claims, np.int64)
+    turn[stable_order(month)] = np.arange(claims)
+    kept = np.flatnonzero(lines["person"] < keep)
+    order = kept[stable_order(turn[lines["claim"][kept]])]
     place = np.full(count, NULL)
     place[order] = np.arange(len(order))
     sorted_lines = {name: values[order] for name, values in lines.items()}
@@ -102,7 +105,7 @@ def write(
         FLX_EMT_ORD=whole(number // 1_000_000_000 + people.scheme[who]),
         FLX_EMT_TYP="1",
         FLX_TRT_DTD=dates(entered[claim]),
-        ORG_CLE_NUM=pick(people.office, who),
+        ORG_CLE_NUM=_lived(people, "office", who, sorted_lines["care"]),
         PRS_ORD_NUM=whole(rank_within(claim)),
         REM_TYP_AFF=whole(sorted_lines["affinity"]),
     )
@@ -112,7 +115,7 @@ def write(
         where = place[details.line]
         rows = np.flatnonzero(where != NULL)
         rank = details.columns.get("order", np.zeros(len(where), np.int64))
-        rows = rows[np.lexsort((rank[rows], where[rows]))]
+        rows = rows[stable_order(where[rows] * 64 + rank[rows])]
         columns = {name: values[rows] for name, values in details.columns.items()}
         frames.append(_details(table, columns, where[rows], keys, world))
         owners.append(where[rows])
@@ -147,29 +150,40 @@ def _lines(
     second = care >= people.switch[who]
     # A death is on the lines that were processed after it.
     death = np.where(people.death[who] <= flux, people.death[who], NEVER)
-    none = pa.scalar(None, pa.string())
+    ends = care + lines["length"]
     executor, prescriber = lines["executor"], lines["prescriber"]
     # Numbers come with their key digit in some months: eight characters are the number.
     long_number = month_index(flux) % 7 == 3
+    numbers = _numbers(world.numbers)
+    with_key = np.where(long_number, len(world.numbers), 0)
+    positions = pa.array(who)
+
+    def of_person(column: pa.Array) -> pa.Array:
+        return column.take(positions)
+
+    def practitioner(which: Ints, absent: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+        return pick(numbers, np.where(which > 0, which + with_key, 0), absent)
+
+    rate = cents(lines["rate"] * 100)
     frame.put(
         BEN_NIR_PSA=pick([*people.psa, *people.psa2], np.where(second, who + len(people), who)),
-        BEN_RNG_GEM=whole(people.rank[who]),
-        BEN_CDI_NIR=pick(people.cdi, who),
+        BEN_RNG_GEM=of_person(whole(people.rank)),
+        BEN_CDI_NIR=of_person(labels_of(people.cdi)),
         BEN_AMA_COD=whole(np.where(age < 2, 1000 + np.minimum(months, 23), age)),
-        BEN_NAI_ANN=dates(people.birth[who], "yyyy"),
-        BEN_SEX_COD=whole(people.sex[who]),
+        BEN_NAI_ANN=of_person(dates(people.birth, "yyyy")),
+        BEN_SEX_COD=of_person(whole(people.sex)),
         BEN_DCD_DTE=dates(death),
         BEN_DCD_AME=dates(death, "yyyymm"),
-        BEN_RES_DPT=pick(people.res_dpt, who),
-        BEN_RES_COM=pick(people.res_com, who),
-        BEN_CMU_TOP=pick(["0", "1"], covered(people)[who].astype(np.int64)),
-        ORG_AFF_BEN=pick(people.office, who),
-        RGM_COD=whole(people.scheme[who] * 100 + 1),
-        RGM_GRG_COD=whole(people.scheme[who]),
+        BEN_RES_DPT=_lived(people, "res_dpt", who, care),
+        BEN_RES_COM=_lived(people, "res_com", who, care),
+        BEN_CMU_TOP=of_person(whole(covered(people))),
+        ORG_AFF_BEN=keys.columns["ORG_CLE_NUM"],
+        RGM_COD=of_person(whole(people.scheme * 100 + 1)),
+        RGM_GRG_COD=of_person(whole(people.scheme)),
         EXE_SOI_DTD=dates(care),
-        EXE_SOI_DTF=dates(care + lines["length"]),
+        EXE_SOI_DTF=dates(ends),
         EXE_SOI_AMD=dates(care, "yyyymm"),
-        EXE_SOI_AMF=dates(care + lines["length"], "yyyymm"),
+        EXE_SOI_AMF=dates(ends, "yyyymm"),
         PRE_PRE_DTD=_date_or_sentinel(lines["prescribed"]),
         PRE_PRE_AMD=_date_or_sentinel(lines["prescribed"], "yyyymm"),
         BSE_REM_PRU=cents(lines["price"]),
@@ -188,18 +202,14 @@ def _lines(
         PRS_DPN_QLP=whole(lines["transmitted"]),
         EXO_MTF=whole(lines["exo"]),
         RGO_ASU_NAT=whole(lines["insurance"]),
-        RGO_REM_TAU=cents(lines["rate"] * 100),
-        RGO_THE_TAU=cents(lines["rate"] * 100),
-        PFS_EXE_NUM=_number(world, executor, long_number),
+        RGO_REM_TAU=rate,
+        RGO_THE_TAU=rate,
+        PFS_EXE_NUM=practitioner(executor),
         PSE_SPE_COD=whole(lines["specialty"]),
         PSE_STJ_COD=pick(["1", "2"], (executor == 0).astype(np.int64)),
-        PFS_PRE_NUM=pc.if_else(
-            pa.array(prescriber == NULL),
-            none,
-            _number(world, np.maximum(prescriber, 0), long_number),
-        ),
+        PFS_PRE_NUM=practitioner(prescriber, prescriber == NULL),
         PSP_SPE_COD=whole(np.where(prescriber > 0, 1, 0)),
-        PRS_MTT_NUM=_number(world, people.gp[who], long_number),
+        PRS_MTT_NUM=practitioner(people.gp_on(care, who)),
         PRS_PDS_QCP=pick(["1", "2"], ((executor + who) % 11 == 0).astype(np.int64)),
         PRS_REJ_TOP="0",
     )
@@ -219,11 +229,10 @@ def _date_or_sentinel(days: Ints, form: str = "dd/mm/yyyy") -> pa.Array:
     return dates(np.maximum(days, 0), form, unknown=days == NULL)
 
 
-def _number(world: Universe, which: Ints, long: npt.NDArray[np.bool_]) -> pa.Array:
-    with_key = long & (which > 0)
-    return _numbers(world.numbers).take(
-        pa.array(np.where(with_key, which + len(world.numbers), which))
-    )
+def _lived(people: People, name: str, who: Ints, when: Ints) -> pa.Array:
+    """Return what is written of the residence of people on the days of their care."""
+    texts = labels_of([*getattr(people, name), *getattr(people, f"{name}_before")])
+    return texts.take(pa.array(np.where(when < people.moved[who], who + len(people), who)))
 
 
 @lru_cache(maxsize=4)

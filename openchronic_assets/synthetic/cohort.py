@@ -15,14 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from openchronic_assets.synthetic.figures import ALD_NUMBERS
-from openchronic_assets.synthetic.prevalence import AGES, CLASS_SHARES, Model, model
+from openchronic_assets.synthetic.prevalence import (
+    AGES,
+    CLASS_SHARES,
+    CRUDE_DEATH_RATE,
+    Model,
+    model,
+)
 from openchronic_assets.synthetic.sampling import advance, kronecker, systematic
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-BLOCK = 1000
+BLOCK = 2000
 TWIN_SHARE = 0.012
 FORMER_SHARE = 0.015  # people over twenty with an ALD that ended before the period
 NO_SLOT = -1
@@ -67,9 +73,16 @@ class Cohort:
 class _Stream:
     """The blocks of a universe in order, with the running sums that their draws start from."""
 
-    def __init__(self, seed: int, size: int, departments: tuple[str, ...], years: tuple[int, int]):
+    def __init__(
+        self,
+        seed: int,
+        size: int,
+        departments: tuple[str, ...],
+        years: tuple[int, int],
+        crude_deaths: float,
+    ):
         self.seed, self.size, self.years = seed, size, years
-        self.model = model(departments)
+        self.model = model(departments, crude_deaths)
         # Deaths first, then the ALD; each sum starts anywhere.
         start = np.random.default_rng([seed, size, 0x0FF]).integers(
             0, 1 << 40, 1 + len(ALD_NUMBERS)
@@ -142,12 +155,23 @@ class _Stream:
 
 
 @cache
-def _stream(seed: int, size: int, departments: tuple[str, ...], years: tuple[int, int]) -> _Stream:
-    return _Stream(seed, size, departments, years)
+def _stream(
+    seed: int,
+    size: int,
+    departments: tuple[str, ...],
+    years: tuple[int, int],
+    crude_deaths: float,
+) -> _Stream:
+    return _Stream(seed, size, departments, years, crude_deaths)
 
 
 def draw(
-    seed: int, size: int, departments: tuple[str, ...], years: tuple[int, int], block: int
+    seed: int,
+    size: int,
+    departments: tuple[str, ...],
+    years: tuple[int, int],
+    block: int,
+    crude_deaths: float = CRUDE_DEATH_RATE,
 ) -> Cohort:
     """Return the persons of a block of a universe."""
-    return _stream(seed, size, departments, years).draw(block)
+    return _stream(seed, size, departments, years, crude_deaths).draw(block)

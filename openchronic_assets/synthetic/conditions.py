@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from openchronic_assets.synthetic import figures
 from openchronic_assets.synthetic.cohort import BLOCK, NO_SLOT
 from openchronic_assets.synthetic.population import People
 from openchronic_assets.synthetic.prevalence import SEVERITY_DEATH, SEVERITY_SHARES
-from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, pick, whole
+from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, labels_of, pick, whole
 from openchronic_assets.synthetic.universe import Universe
 
 Ints = npt.NDArray[np.int64]
@@ -468,18 +466,17 @@ def frame(people: People, found: Conditions, keep: int) -> Frame:
         people.psa2[r.person] if r.inserted >= people.switch[r.person] else people.psa[r.person]
         for r in rows
     ]
-    none = pa.scalar(None, pa.string())
     result = Frame("IR_IMB_R", count)
     codes = [r.code for r in rows]
     result.put(
-        BEN_NIR_PSA=pa.array(psa, pa.string()),
+        BEN_NIR_PSA=labels_of(psa),
         BEN_RNG_GEM=whole(people.rank[who]),
         IMB_ALD_DTD=dates(start),
-        IMB_ALD_DTF=pc.if_else(pa.array(how == "null"), none, dates(end)),
+        IMB_ALD_DTF=dates(end, absent=how == "null"),
         IMB_ALD_NUM=whole(np.array([r.number for r in rows], np.int64)),
         IMB_ETM_NAT=whole(np.array([r.motive for r in rows], np.int64)),
         INS_DTE=dates(inserted),
-        MED_MTF_COD=pa.array(codes, pa.string()),
+        MED_MTF_COD=labels_of(codes),
         MED_NCL_IDT=pick(["CIM10", None], np.array([c is None for c in codes], np.int64)),
     )
     return result

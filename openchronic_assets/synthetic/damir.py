@@ -63,7 +63,7 @@ def cells(claims: Claims, people: People, world: Universe) -> pa.Table:
         "SOI_ANN": 1970 + care // 12,
         "SOI_MOI": care % 12 + 1,
         "AGE_BEN_SNDS": np.where(age < 20, 0, np.minimum(age // 10 * 10, 80)),
-        "BEN_RES_REG": region[people.place[who]],
+        "BEN_RES_REG": region[people.place_on(lines["care"], who)],
         "BEN_SEX_COD": people.sex[who],
         "PRS_NAT": lines["nature"],
         "ASU_NAT": lines["insurance"],

@@ -11,8 +11,10 @@ import hashlib
 import io
 import json
 import shutil
+from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -26,7 +28,7 @@ from openchronic_assets.contracts import Table, load
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.synthetic import dirt as dirt_of
 from openchronic_assets.synthetic.layout import LAYOUTS, Layout, file_name
-from openchronic_assets.synthetic.text import Frame
+from openchronic_assets.synthetic.text import Frame, plain
 
 # Rows of a Parquet row group: as many whatever the blocks, so that the bytes are the same.
 ROW_GROUP = 65_536
@@ -50,12 +52,17 @@ class Form:
     def contract(self, table: str, year: int | None) -> Table:
         """Return the contract of a file: that of its period, the last year's for registers."""
         if year is None:
-            return load(table).for_year(self.last_year)
-        return load(table).for_year(year // 100 if year > 9999 else year)
+            return _contract(table, self.last_year)
+        return _contract(table, year // 100 if year > 9999 else year)
 
     def name(self, table: str, year: int | None) -> str:
         """Return the name of a file."""
         return file_name(table, year, layout=self.layout, form=self.format)
+
+
+@cache
+def _contract(table: str, year: int) -> Table:
+    return load(table).for_year(year)
 
 
 @dataclass
@@ -95,6 +102,8 @@ def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int
     """
     contract = form.contract(frame.table, year)
     rows = as_table(frame, contract, form.rules)
+    if form.format == "csv" or form.dirt != "none":
+        rows = pa.table([plain(each.chunk(0)) for each in rows.columns], names=rows.column_names)
     present = set(contract.names())
     sums = {n: int(c.sum()) for n, c in frame.amounts.items() if n in present}
     bad: list[dirt_of.Bad] = []
@@ -111,7 +120,10 @@ def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int
         if extra:
             added = [pa.array(list(column), pa.string()) for column in zip(*extra, strict=True)]
             rows = pa.concat_tables([rows, pa.table(added, names=rows.column_names)])
-        content = rows
+            rows = rows.combine_chunks()
+        # What is empty need not travel.
+        filled = [n for n, each in enumerate(rows.columns) if each.null_count < len(each)]
+        content = rows.select(filled)
     else:
         buffer = io.BytesIO()
         options = pa_csv.WriteOptions(
@@ -161,12 +173,26 @@ class FileTruth:
 
 
 class GroupedWriter:
-    """A Parquet file written in row groups of ``ROW_GROUP``, however the rows come."""
+    """A Parquet file written in row groups of ``ROW_GROUP``, however the rows come.
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    Rows may lack columns, which are then empty. ``coded``: text is handed to Parquet as codes, as
+    the rows hold it; what is read is the same text.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, coded: bool = False) -> None:
+        if coded:
+            schema = pa.schema([(each.name, _CODES) for each in schema])
+        self._schema = schema
         # Nobody filters an extract by its statistics, and they are a fifth of the writing.
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", write_statistics=False)
-        self._waiting: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression="lz4",
+            write_statistics=False,
+            # The schema of Arrow would have readers take codes for the type.
+            store_schema=not coded,
+        )
+        self._waiting: deque[pa.Table] = deque()
         self._rows = 0
 
     def write(self, rows: pa.Table) -> None:
@@ -174,17 +200,56 @@ class GroupedWriter:
         self._waiting.append(rows)
         self._rows += rows.num_rows
         while self._rows >= ROW_GROUP:
-            joined = pa.concat_tables(self._waiting)
-            self._writer.write_table(joined.slice(0, ROW_GROUP), ROW_GROUP)
-            self._waiting = [joined.slice(ROW_GROUP)]
-            self._rows -= ROW_GROUP
+            self._write(ROW_GROUP)
+
+    def _write(self, count: int) -> None:
+        """Write the first ``count`` of the rows that wait as one row group."""
+        parts: list[pa.Table] = []
+        missing = count
+        while missing:
+            first = self._waiting.popleft()
+            if first.num_rows > missing:
+                self._waiting.appendleft(first.slice(missing))
+                first = first.slice(0, missing)
+            parts.append(first)
+            missing -= first.num_rows
+        columns = [_joined(parts, each) for each in self._schema]
+        self._writer.write_table(pa.table(columns, schema=self._schema), count)
+        self._rows -= count
 
     def close(self) -> None:
         """Write what waits and close the file."""
         if self._rows:
-            self._writer.write_table(pa.concat_tables(self._waiting), ROW_GROUP)
-        self._waiting, self._rows = [], 0
+            self._write(self._rows)
         self._writer.close()
+
+
+_CODES = pa.dictionary(pa.int32(), pa.string())
+
+
+def _joined(parts: list[pa.Table], wanted: pa.Field) -> pa.Array:
+    """Return a column of several tables as one array of the wanted type."""
+    number = [each.schema.get_field_index(wanted.name) for each in parts]
+    if max(number) < 0:
+        return _nothing(sum(each.num_rows for each in parts), wanted.type)
+    arrays: list[pa.Array] = []
+    for part, at in zip(parts, number, strict=True):
+        if at < 0:
+            arrays.append(_nothing(part.num_rows, wanted.type))
+            continue
+        for chunk in part.column(at).chunks:
+            if pa.types.is_dictionary(wanted.type):
+                codes = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+                chunk = pa.DictionaryArray.from_arrays(
+                    codes.indices.cast(pa.int32()), codes.dictionary, safe=False
+                )
+            arrays.append(chunk)
+    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+
+
+@lru_cache(maxsize=8)
+def _nothing(count: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(count, kind)
 
 
 class Delivery:
@@ -259,7 +324,7 @@ class Delivery:
         self.files[name] = FileTruth(table)
         if self.form.format == "parquet":
             schema = pa.schema([pa.field(each, pa.string()) for each in header])
-            self._writers[name] = GroupedWriter(self.work / name, schema)
+            self._writers[name] = GroupedWriter(self.work / name, schema, coded=True)
             return
         line = (self.form.rules.separator.join(header) + "\n").encode()
         handle = (self.work / name).open("wb")

@@ -53,6 +53,7 @@ MODELLED = {
     "OPEN_INSURED_POPULATION": "the persons of the extract, on 31 December, by scheme",
     "OPEN_PROFESSIONALS": "the practitioners of the world, by specialty and department",
     "OPEN_ESTABLISHMENTS": "the hospitals of the world",
+    "OPEN_DEPRIVATION": "the quintile of each commune of the world",
     "T_MCOaaE": "the hospitals of the year",
     "T_MCOaaVALO": "the value of each public stay",
     "T_MCOaaCSTC": "external consultations and emergency visits: patient and date",
@@ -88,6 +89,8 @@ def coverage(table: str) -> str:
 def frames(made: Block, asked: Request, world: Universe, block: int) -> Frames:
     """Return the rows of a block in every chosen table that is not of the demonstration."""
     wanted = [name for name in chosen(asked.tables) if name not in DEMO]
+    if not wanted:
+        return []
     rng = np.random.default_rng([asked.seed, asked.universe_persons, block, 0xE7])
     found: Frames = []
     if block == 0:

@@ -132,12 +132,8 @@ def _of_illness(
     illness = held[who]
     other = "F329" if name == "RIP" else "C189" if name == "HAD" else "Z509"
     code = np.where(illness > 0, first[np.maximum(illness - 1, 0)], other)
-    home = np.array([h.department for h in world.hospitals])
-    hospital = np.zeros(len(who), np.int64)
-    for each in range(len(world.departments)):
-        here = people.place[who] == each
-        offer = np.flatnonzero(home == each)
-        hospital[here] = offer[people.habit[who[here]] % len(offer)]
+    habit = people.habit[who]
+    hospital = world.hospital_of(people.place_on(start, who), habit % 4 == 3, habit)
     none = np.zeros(len(who), bool)
     return FieldStays(
         name, who, start, end, hospital, code.astype("U6"), none, end == people.death[who]

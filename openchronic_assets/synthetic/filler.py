@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from openchronic_assets.contracts import Column, Table
 from openchronic_assets.synthetic import figures
-from openchronic_assets.synthetic.text import Frame, cents, dates, pick, same, whole
+from openchronic_assets.synthetic.text import Frame, cents, dates, labels_of, pick, same, whole
 
 Ints = npt.NDArray[np.int64]
 
@@ -118,7 +118,7 @@ def _code(rng: np.random.Generator, column: Column, spine: Spine) -> pa.Array:
     name, list_name = column.name, (column.nomenclature or "").split(":")[0]
     if name.startswith(("DGN", "ASS_DGN")) or list_name in ("MS_CIM_V", "IR_CIM_V"):
         if spine.cim10 is not None:
-            return pa.array(spine.cim10.astype(str), pa.string())
+            return labels_of(spine.cim10.tolist())
         return same("Z098", spine.count)
     if "CCAM" in list_name or name in ("CDC_ACT", "CCAM_COD"):
         labels: tuple[str, ...] = tuple(row["ccam"] for row in figures.rows("acts.csv"))

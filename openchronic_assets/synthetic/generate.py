@@ -8,6 +8,7 @@ bytes on any number of cores.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ from openchronic_assets.synthetic.delivery import Delivery, Form, Piece, piece
 from openchronic_assets.synthetic.hospital import Stays
 from openchronic_assets.synthetic.layout import FORMATS, LAYOUTS
 from openchronic_assets.synthetic.population import BLOCK, People
+from openchronic_assets.synthetic.prevalence import CRUDE_DEATH_RATE
 from openchronic_assets.synthetic.registers import Deaths
 from openchronic_assets.synthetic.text import NEVER, Frame, day
 from openchronic_assets.synthetic.truth import Totals, Truth
@@ -54,6 +57,7 @@ from openchronic_assets.synthetic.universe import Universe, build
 DEFAULT_DEPARTMENTS = ("23", "62", "974")
 FIRST_YEAR, LAST_YEAR = 2006, 2035
 PROVIDER = "openchronic synth"
+MOST_DEATHS = 0.25  # of the persons, a year
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class Request:
     form: Form
     tables: str
     epoch: int
+    deaths: int | None = None
+
+    @property
+    def crude_deaths(self) -> float:
+        """Deaths a year for one person."""
+        return CRUDE_DEATH_RATE if self.deaths is None else self.deaths / self.persons
 
     @property
     def dirty(self) -> bool:
@@ -117,8 +127,8 @@ class Drawn:
 
 
 @cache
-def _world(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
-    return build(seed, size, departments)
+def _world(seed: int, size: int, departments: tuple[str, ...], crude_deaths: float) -> Universe:
+    return build(seed, size, departments, crude_deaths)
 
 
 def make_block(asked: Request, world: Universe, block: int) -> Block:
@@ -192,7 +202,7 @@ def _renew(people: People, epoch: int) -> None:
 
 def draw_block(asked: Request, block: int) -> Drawn:
     """Draw a block and write it as the pieces of the files that it adds to."""
-    world = _world(asked.seed, asked.universe_persons, asked.departments)
+    world = _world(asked.seed, asked.universe_persons, asked.departments, asked.crude_deaths)
     made = make_block(asked, world, block)
     pieces = [
         piece(frame, year, asked.form, (asked.seed, block, position))
@@ -218,6 +228,21 @@ def _use_system_memory() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
 
 
+def _begin_worker() -> None:
+    """Prepare a process that draws blocks."""
+    _use_system_memory()
+    # Arrow would import pandas, a second of time and 50 MB, to know that no column is of pandas.
+    sys.meta_path.insert(0, _NoPandas())
+
+
+class _NoPandas(MetaPathFinder):
+    """Says that pandas is not installed."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 @contextmanager
 def _system_memory() -> Iterator[None]:
     before = pa.default_memory_pool()
@@ -237,7 +262,7 @@ def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
         return
     waiting: deque[Future[Drawn]] = deque()
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_use_system_memory
+        workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
     try:
         for block in range(asked.blocks):
@@ -270,6 +295,7 @@ def generate(
     format: str = "csv",
     tables: str = "demo",
     epoch: int = 0,
+    deaths: int | None = None,
     processes: int = 1,
 ) -> dict[str, Any]:
     """Write an SNDS-shaped extract in ``out`` and its planted truth beside it.
@@ -291,6 +317,8 @@ def generate(
             ``all`` (every table that has a contract in the years, each as it was in its year).
         epoch: how many times the provider has renewed the pseudonyms since epoch 0; all the rest
             of the extract is the same.
+        deaths: how many die in a year, about; by default as many as in France. It sets everyone's
+            chance to die, so that another number of persons is another world.
         processes: how many processes draw blocks; the bytes are the same.
 
     Returns:
@@ -305,7 +333,7 @@ def generate(
     if size is None:
         size = 10 ** max(3, len(str(max(persons, 1) - 1)))
     form = Form(layout, format, dirt, seed, years[1])
-    asked = Request(persons, years, seed, places, size, form, tables, epoch)
+    asked = Request(persons, years, seed, places, size, form, tables, epoch, deaths)
     _check(asked)
     out = Path(out)
     beside = Path(truth) if truth is not None else out.with_name(f"{out.name}.truth")
@@ -322,6 +350,7 @@ def generate(
         "format": format,
         "tables": tables,
         "epoch": epoch,
+        "deaths": deaths,
     }
     with _system_memory(), Delivery(out, beside, form) as delivery:
         known = Truth(delivery.truth_work)
@@ -369,6 +398,7 @@ def _check(asked: Request) -> None:
         raise UsageError(f"the seed {asked.seed} is negative; give a whole number from 0")
     if asked.epoch < 0:
         raise UsageError(f"the epoch {asked.epoch} is negative; give a whole number from 0")
+    _check_deaths(asked)
     if years[0] > years[1]:
         raise UsageError(f"years {years[0]}-{years[1]} run backwards; give FIRST-LAST")
     if years[0] < FIRST_YEAR or years[1] > LAST_YEAR:
@@ -390,6 +420,24 @@ def _check(asked: Request) -> None:
         raise UsageError(
             f"departments {', '.join(unknown or places)} are unknown or repeated; give INSEE codes"
             " such as 23,62,974, each once"
+        )
+
+
+def _check_deaths(asked: Request) -> None:
+    if asked.deaths is None:
+        return
+    span = asked.years[1] - asked.years[0] + 1
+    if asked.deaths < 1:
+        raise UsageError(f"{asked.deaths} deaths a year cannot be drawn; ask for at least one")
+    if asked.deaths * span > asked.persons:
+        raise UsageError(
+            f"{asked.deaths} deaths a year are more deaths than people in {span} years"
+            f" ({asked.persons} persons); ask for at most {asked.persons // span}"
+        )
+    if asked.crude_deaths > MOST_DEATHS:
+        raise UsageError(
+            f"{asked.deaths} deaths a year of {asked.persons} persons are beyond the model of"
+            f" mortality; ask for at most {int(MOST_DEATHS * asked.persons)}"
         )
 
 

@@ -13,7 +13,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from openchronic_assets.synthetic import calibration, effects, figures
 from openchronic_assets.synthetic.conditions import Conditions
@@ -25,6 +24,8 @@ from openchronic_assets.synthetic.text import (
     Frame,
     dates,
     day,
+    labels_of,
+    month_index,
     pick,
     whole,
     year_of,
@@ -39,6 +40,8 @@ Floats = npt.NDArray[np.float64]
 SENTINELS = ("x" * 17, "X" * 16 + "D", "X" * 16 + "S")
 UNCHAINED_SHARE = 0.005
 ERROR_SHARE = 0.002
+# Months as they should be written, then on one character.
+_MONTHS = (*(f"{n:02d}" for n in range(1, 13)), *(str(n) for n in range(1, 13)))
 RETURN_CODES = (
     "NIR_RET", "NAI_RET", "SEX_RET", "SEJ_RET", "FHO_RET", "PMS_RET", "DAT_RET",
     "COH_NAI_RET", "COH_SEX_RET",
@@ -245,7 +248,7 @@ def draw(
 
     finish = when + nights_of(known.profile[cause])
     urgent = urgent_of(known.profile[cause])
-    hospital = _hospital_of(rng, world, people, who, urgent)
+    hospital = _hospital_of(rng, world, people, who, when, urgent)
     # Readmissions within a month: likelier with age, illness, length, urgency, and the hospital.
     chance = _readmission(people, found, world, who, finish, finish - when, urgent, hospital)
     again = np.flatnonzero(rng.random(len(who)) < chance)
@@ -273,13 +276,15 @@ def draw(
     again_urgent = urgent_of(known.profile[again_cause])
     last_urgent = rng.random(len(final)) < 0.7
     urgent = np.r_[urgent, again_urgent, np.zeros(len(newborn), bool), last_urgent]
-    elsewhere = _hospital_of(rng, world, people, who[again], again_urgent)
+    elsewhere = _hospital_of(rng, world, people, who[again], again_start, again_urgent)
     back = np.where(rng.random(len(again)) < 0.75, hospital[again], elsewhere)
     hospital = np.r_[
         hospital,
         back,
-        _hospital_of(rng, world, people, newborn, np.zeros(len(newborn), bool)),
-        _hospital_of(rng, world, people, final, last_urgent),
+        _hospital_of(
+            rng, world, people, newborn, people.birth[newborn], np.zeros(len(newborn), bool)
+        ),
+        _hospital_of(rng, world, people, final, final_start, last_urgent),
     ]
     # Apart from readmission itself, another stay may happen to begin within the month.
     chance = np.r_[chance, np.zeros(len(again) + len(newborn) + len(final))]
@@ -358,28 +363,21 @@ def _without_overlap(who: Ints, start: Ints, end: Ints, last: Bools) -> Ints:
 
 
 def _hospital_of(
-    rng: np.random.Generator, world: Universe, people: People, who: Ints, urgent: Bools
+    rng: np.random.Generator, world: Universe, people: People, who: Ints, when: Ints, urgent: Bools
 ) -> Ints:
-    """Return a hospital of the person's department, one time in twenty of another one.
+    """Return a hospital of where the person then lives, one time in twenty of another department.
 
     A GP has a hospital of habit, public or private, to which three in five of his patients go.
     """
-    place = people.place[who]
-    homes = np.array([h.department for h in world.hospitals])
-    private = np.array([h.private for h in world.hospitals])
-    away = rng.random(len(place)) < 0.05
-    where = np.where(away, rng.integers(0, len(world.departments), len(place)), place)
-    luck, sector = rng.random(len(place)), rng.random(len(place)) < 0.3
-    loyal = (rng.random(len(place)) < 0.6) & (people.gp[who] > 0)
-    chosen = np.zeros(len(place), np.int64)
-    for each in range(len(world.departments)):
-        for side in (False, True):
-            offer = np.flatnonzero((homes == each) & (private == side))
-            here = (where == each) & ((sector & ~urgent) == side)
-            habit = people.gp[who[here]] * 7919 % len(offer)
-            any_one = (luck[here] ** 2 * len(offer)).astype(np.int64)
-            chosen[here] = offer[np.where(loyal[here], habit, any_one)]
-    return chosen
+    place, count = people.place_on(when, who), len(who)
+    away = rng.random(count) < 0.05
+    where = np.where(away, rng.integers(0, len(world.departments), count), place)
+    luck, sector = rng.random(count), rng.random(count) < 0.3
+    doctor = people.gp_on(when, who)
+    loyal = (rng.random(count) < 0.6) & (doctor > 0)
+    # Without a habit, the first hospitals of a department, the large ones, are the likeliest.
+    any_one = (luck**2 * world.wards(where, sector & ~urgent)).astype(np.int64)
+    return world.hospital_of(where, sector & ~urgent, np.where(loyal, doctor * 7919, any_one))
 
 
 def _transfers(rng: np.random.Generator, stays: Stays, people: People, world: Universe) -> Stays:
@@ -459,9 +457,10 @@ def _sessions(
             number.append(amount)
     count = len(who)
     person, moment_of = np.array(who, np.int64), np.array(when, np.int64)
-    hospital = _hospital_of(rng, world, people, person, np.zeros(count, bool))
-    # Somebody in sessions goes to one hospital.
-    _, first, of = np.unique(person, return_index=True, return_inverse=True)
+    hospital = _hospital_of(rng, world, people, person, moment_of, np.zeros(count, bool))
+    # Somebody in sessions goes to one hospital, until a move.
+    at = person * 2 + (moment_of >= people.moved[person])
+    _, first, of = np.unique(at, return_index=True, return_inverse=True)
     hospital = hospital[first][of] if count else hospital
     return Stays(
         person=person,
@@ -560,7 +559,7 @@ def _year(
     who, kind = stays.person, stays.profile
     nights = stays.end - stays.start
     # RSA numbers are unique with the hospital within a year, and come back the next year.
-    rsa = whole(block * 10_000 + np.arange(1, count + 1), width=10)
+    rsa = whole(block * 20_000 + np.arange(1, count + 1), width=10)
     eta = pick([h.finess for h in world.hospitals], stays.hospital)
     session = stays.sessions > 0
     units = np.where((nights >= 4) & (luck.units < 0.25), 2, 1)
@@ -570,15 +569,16 @@ def _year(
     has_act = np.array([kinds[k].act is not None for k in kind], bool)
     age = people.age(stays.start, who)
     age_days = stays.start - people.birth[who]
+    home = people.place_on(stays.start, who)
     lent = stays.leave == "0"
     short = (luck.month < 0.02) & dirty
-    month = dates(stays.end, "mm")
-    month = pc.if_else(pa.array(short), pc.utf8_ltrim(month, "0"), month)
-    none = pa.scalar(None, pa.string())
+    number = month_index(stays.end) % 12
+    month = pick(_MONTHS, np.where(short, number + 12, number))
 
     def of(values: list[str | None]) -> pa.Array:
         return pick(values, kind)
 
+    related = [k.dr for k in kinds]
     b = Frame("T_MCOaaB", count)
     b.put(
         ETA_NUM=eta,
@@ -590,22 +590,20 @@ def _year(
         AGE_ANN=whole(age, age < 1),
         AGE_JOU=whole(age_days, age >= 1),
         COD_SEX=whole(people.sex[who]),
-        BDI_DEP=pick([pmsi_department(d) for d in world.departments], people.place[who]),
-        BDI_COD=pick(
-            [d + "00" if len(d) == 3 else d + "000" for d in world.departments], people.place[who]
-        ),
-        ENT_MOD=pa.array(stays.entry),
-        ENT_PRV=pc.if_else(pa.array(stays.origin == ""), none, pa.array(stays.origin)),
-        SOR_MOD=pa.array(stays.leave),
-        SOR_DES=pc.if_else(pa.array(stays.destination == ""), none, pa.array(stays.destination)),
-        SEJ_TYP=pc.if_else(pa.array(lent), pa.scalar("B"), none),
+        BDI_DEP=pick([pmsi_department(d) for d in world.departments], home),
+        BDI_COD=pick([d + "00" if len(d) == 3 else d + "000" for d in world.departments], home),
+        ENT_MOD=labels_of(stays.entry.tolist()),
+        ENT_PRV=labels_of([each or None for each in stays.origin.tolist()]),
+        SOR_MOD=labels_of(stays.leave.tolist()),
+        SOR_DES=labels_of([each or None for each in stays.destination.tolist()]),
+        SEJ_TYP=pick([None, "B"], lent.astype(np.int64)),
         GRG_GHM=of([k.ghm for k in kinds]),
         GRG_RET="000",
         GRG_VER="11",
         GHS_NUM=of([k.ghs for k in kinds]),
         ETE_GHS_NUM=of([k.ghs for k in kinds]),
-        DGN_PAL=pa.array(stays.code, pa.string()),
-        DGN_REL=of([k.dr for k in kinds]),
+        DGN_PAL=labels_of(stays.code.tolist()),
+        DGN_REL=of(related),
         NBR_RUM=whole(units),
         NBR_SEA=whole(stays.sessions),
         NBR_DGN=whole(das_count),
@@ -623,7 +621,7 @@ def _year(
         ETA_NUM=eta.take(row),
         RSA_NUM=rsa.take(row),
         RSS_NUM="118",
-        ASS_DGN=pa.array([code for each in das for code in each], pa.string()),
+        ASS_DGN=labels_of([code for each in das for code in each]),
         DGN_ASS_NUM=whole(rank_within(np.repeat(np.arange(count), das_count))),
     )
     acting = np.flatnonzero(has_act)
@@ -652,10 +650,8 @@ def _year(
         RSA_NUM=rsa.take(row),
         RSS_NUM="118",
         UM_ORD_NUM=whole(rank),
-        DGN_PAL=pc.if_else(
-            pa.array(rank == 1), b.columns["DGN_PAL"].take(row), pa.scalar("Z098", pa.string())
-        ),
-        DGN_REL=pc.if_else(pa.array(rank == 1), b.columns["DGN_REL"].take(row), none),
+        DGN_PAL=labels_of(np.where(rank == 1, stays.code[owner], "Z098").tolist()),
+        DGN_REL=pick([*related, None], np.where(rank == 1, kind[owner], len(kinds))),
         PAR_DUR_SEJ=whole(part),
         ETA_NUM_GEO=eta.take(row),
         AUT_TYP1_UM="29",
@@ -683,7 +679,7 @@ def _chaining(
     c.put(
         ETA_NUM=eta,
         RSA_NUM=rsa,
-        NIR_ANO_17=pa.array(psa),
+        NIR_ANO_17=labels_of(psa.tolist()),
         SEJ_NUM=whole(np.arange(1, len(stays) + 1), width=5),
         EXE_SOI_DTD=dates(stays.start, "ddMMMyyyy:HH:MM:SS"),
         EXE_SOI_DTF=dates(stays.end, "ddMMMyyyy:HH:MM:SS"),

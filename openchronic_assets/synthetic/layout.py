@@ -64,9 +64,9 @@ def _map_unique(values: pa.Array, kind: str) -> pa.Array:
     """Rewrite dates as ISO through their distinct values, of which there are few."""
     if values.null_count == len(values):
         return values
-    coded = values.dictionary_encode()
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     labels = [_iso(text, kind) for text in coded.dictionary.to_pylist()]
-    return pa.array(labels, pa.string()).take(coded.indices)
+    return pa.DictionaryArray.from_arrays(coded.indices, pa.array(labels, pa.string()))
 
 
 def _iso(text: str, kind: str) -> str:

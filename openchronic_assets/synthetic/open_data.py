@@ -122,3 +122,23 @@ def establishments(world: Universe, asked: Request) -> Frame:
         LIBCATEGETAB=same("Etablissement synthétique", count),
     )
     return frame
+
+
+def deprivation(world: Universe) -> Frame:
+    """Write the deprivation quintile of each commune of the world; overseas ones have none."""
+    known = [
+        # Five characters: overseas, the commune's first one is the department's last.
+        (f"{department[:2]}{commune}", quintile)
+        for department, communes, quintiles in zip(
+            world.departments, world.communes, world.quintiles, strict=True
+        )
+        for commune, quintile in zip(communes, quintiles.tolist(), strict=True)
+        if quintile
+    ]
+    frame = Frame("OPEN_DEPRIVATION", len(known))
+    frame.put(
+        TERRITOIRE=pa.array([place for place, _ in known], pa.string()),
+        INDICE=pa.array([f"{(quintile - 3) * 0.7:.6f}" for _, quintile in known], pa.string()),
+        QUINTILE=whole(np.array([quintile for _, quintile in known], np.int64)),
+    )
+    return frame

@@ -10,7 +10,7 @@ curves are assumptions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,13 @@ class Pathology:
     label: str
     alds: tuple[int, ...]
     chance: Floats
+
+    @cached_property
+    def line(self) -> Floats:
+        """The highest chance so far by age, (sex, class) after (sex, class) on one rising line."""
+        highest = np.maximum.accumulate(self.chance, axis=1).transpose(0, 2, 1)
+        rows: Floats = highest.reshape(-1, AGES)
+        return np.concatenate([row + place for place, row in enumerate(rows)])
 
 
 @dataclass(frozen=True)
@@ -92,22 +99,21 @@ def draw(
     stand = people.cohort
     luck = np.random.default_rng([seed, size, people.first, 0xCA])
     last = day(years[1] + 1) - 1
-    first_ald: dict[tuple[int, int], int] = {}
-    for each in found.episodes:
-        key = (each.person, each.number)
-        first_ald[key] = min(first_ald.get(key, NEVER), each.start)
+    known = found.episodes
+    who = np.array([each.person for each in known], np.int64)
+    number = np.array([each.number for each in known], np.int64)
+    began = np.array([each.start for each in known], np.int64)
+    kind = (stand.sex - 1) * len(CLASS_SHARES) + stand.group
     onsets: list[Onset] = []
     for pathology in pathologies():
         limit, within = luck.random(len(people)), luck.random(len(people))
-        curve = pathology.chance[stand.sex - 1, :, stand.group]
-        passed = curve > limit[:, None]
-        age = np.where(passed.any(axis=1), passed.argmax(axis=1), AGES)
+        # The age at which the chance first passes the limit; AGES if it never does.
+        age = np.searchsorted(pathology.line, kind + limit, side="right") - kind * AGES
         start = people.birth + ((age + within) * 365.25).astype(np.int64)
         start = np.where(age == AGES, NEVER, start)
         by_ald = np.full(len(people), NEVER)
-        for (person, number), began in first_ald.items():
-            if number in pathology.alds:
-                by_ald[person] = min(by_ald[person], began)
+        named = np.isin(number, pathology.alds)
+        np.minimum.at(by_ald, who[named], began[named])
         # The part of the ALD is in the ALD: who has it is not treated without it.
         with_ald = by_ald < NEVER
         start = np.where(with_ald, by_ald, start)

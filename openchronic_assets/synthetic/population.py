@@ -79,6 +79,7 @@ class People:
     moved: Ints
     place_before: Ints
     commune_before: Ints
+    office_before: list[str]
     res_dpt_before: list[str]
     res_com_before: list[str]
     gp_before: Ints
@@ -99,12 +100,18 @@ class People:
         place: Ints = np.where(when < self.moved[who], self.place_before[who], self.place[who])
         return place
 
+    def gp_on(self, when: Ints | int, person: Ints | None = None) -> Ints:
+        """Return the treating doctor on a date, 0 for none, of all or of the given persons."""
+        who = np.arange(len(self)) if person is None else person
+        doctor: Ints = np.where(when < self.moved[who], self.gp_before[who], self.gp[who])
+        return doctor
+
     def die(self, death: Ints) -> None:
         """Set the days of death (``NEVER`` for the living); a move planned after one is undone."""
         self.death = death
         for each in np.flatnonzero((self.moved < NEVER) & (self.moved >= death)).tolist():
             self.moved[each] = NEVER
-            for name in ("place", "commune", "gp", "res_dpt", "res_com"):
+            for name in ("place", "commune", "gp", "office", "res_dpt", "res_com"):
                 getattr(self, name)[each] = getattr(self, f"{name}_before")[each]
             self.quintile[each] = self.quintile_before[each]
 
@@ -191,7 +198,7 @@ def draw(
     """Return the persons of a block, not yet dead: deaths come with their illnesses."""
     first = block * BLOCK
     index = np.arange(first, first + BLOCK)
-    stand = cohort.draw(world.seed, world.size, world.departments, years, block)
+    stand = cohort.draw(world.seed, world.size, world.departments, years, block, world.crude_deaths)
     moved, before, place = _moves(rng, stand, world, years)
     scheme = rng.choice([1, 2, 3], BLOCK, p=[0.87, 0.07, 0.06])
     letters = np.where(rng.random(BLOCK) < 0.8, "A", "C")
@@ -233,6 +240,7 @@ def draw(
         moved=moved,
         place_before=before,
         commune_before=commune_before,
+        office_before=codes.office[before * 6 + where].tolist(),
         res_dpt_before=lived_before[:, 0].tolist(),
         res_com_before=lived_before[:, 1].tolist(),
         gp_before=np.zeros(BLOCK, np.int64),
@@ -365,7 +373,9 @@ def _identities(rng: np.random.Generator, people: People, years: tuple[int, int]
         for name in ("scheme", "commune", "commune_before", "quintile", "quintile_before"):
             values = getattr(people, name)
             values[other] = values[each]
-        for name in ("office", "res_dpt", "res_com", "res_dpt_before", "res_com_before"):
+        for name in (
+            "office", "res_dpt", "res_com", "office_before", "res_dpt_before", "res_com_before"
+        ):  # fmt: skip
             texts = getattr(people, name)
             texts[other] = texts[each]
     for each in np.flatnonzero(second & ~taken & (people.birth < start)).tolist():

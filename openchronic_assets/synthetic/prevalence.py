@@ -211,8 +211,8 @@ class Model:
         return chance
 
 
-def mortality() -> Floats:
-    """Return the chance to die in a year by (sex, age at its end), at the country's crude rate."""
+def mortality(crude: float = CRUDE_DEATH_RATE) -> Floats:
+    """Return the chance to die in a year by (sex, age at its end), at a crude rate."""
     age = np.arange(AGES)
     rate = np.stack(
         [0.0113 * np.exp(0.100 * (age - 65.0)), 0.0054 * np.exp(0.118 * (age - 65.0))]
@@ -224,13 +224,13 @@ def mortality() -> Floats:
         chance = 1 - np.exp(-np.minimum(rate * scale, 1.5))
         # Those who died are among the inhabitants of the year: dead = alive * q / (1 - q).
         dead = (people * chance / (1 - chance)).sum()
-        scale *= CRUDE_DEATH_RATE / (dead / (1 + dead))
+        scale *= crude / (dead / (1 + dead))
     return chance
 
 
 @cache
-def model(departments: tuple[str, ...]) -> Model:
-    """Return the model of a list of departments (INSEE codes).
+def model(departments: tuple[str, ...], crude_deaths: float = CRUDE_DEATH_RATE) -> Model:
+    """Return the model of a list of departments (INSEE codes), at a crude death rate.
 
     A list of all the departments has the real number of people in each; a shorter one the same
     number in each, so that each has enough people to be looked at.
@@ -247,7 +247,7 @@ def model(departments: tuple[str, ...]) -> Model:
     move = np.where(own, OWN_CLUSTER, OTHER_CLUSTER)
     move[0] = 0.0
     # Class shares among survivors: those of the inhabitants, less the dead.
-    chance = mortality()
+    chance = mortality(crude_deaths)
     death = np.minimum(chance[:, :, None] * CLASS_DEATH / (CLASS_SHARES * CLASS_DEATH).sum(), 0.9)
     alive = CLASS_SHARES * (1 - death)
     alive /= alive.sum(axis=-1, keepdims=True)
@@ -268,19 +268,19 @@ def model(departments: tuple[str, ...]) -> Model:
         level=level,
         move=move,
         death=death,
-        leave=_leave(country, profile.new_share),
+        leave=_leave(country, profile.new_share, chance),
         odds=profile.hazard_ratio,
     )
 
 
-def _leave(country: France, new_share: Floats) -> Floats:
+def _leave(country: France, new_share: Floats, dying: Floats) -> Floats:
     """Return the yearly chance that each ALD ends, for which its share of new people is right.
 
     Those who begin in a year make up for those who left and for the rate of the next age; the
     higher the chance to leave, the more of the people of 31 December are new.
     """
     weight = by_single_age(country.people.sum(axis=0))
-    alive, dying = country.rate, mortality()
+    alive = country.rate
     before = np.concatenate([np.zeros((COUNT, 2, 1)), alive[..., :-1]], axis=-1)
     odds = figures.ald().hazard_ratio[:, None, None]
     after = (1 - dying) * alive + dying * alive * odds / (1 - alive + alive * odds)

@@ -42,6 +42,8 @@ def of_world(
         found.append((None, open_data.professionals(world, asked)))
     if "OPEN_ESTABLISHMENTS" in wanted:
         found.append((None, open_data.establishments(world, asked)))
+    if "OPEN_DEPRIVATION" in wanted:
+        found.append((None, open_data.deprivation(world)))
     for name in wanted:
         if of_hospitals(name):
             found += [
@@ -289,7 +291,7 @@ def _cartographie(
             "BEN_NAI_ANN": dates(people.birth[who], "yyyy"),
             "BEN_ALD_TOP": whole(np.isin(who, [e.person for e in made.found.episodes]) * 1),
             "VERSION": same("G8", len(who)),
-            "DPT": pick(world.departments, people.place[who]),
+            "DPT": pick(world.departments, people.place_on(after - 1, who)),
             "TOP_IND": same("1", len(who)),
         }
         for name in ("CT_IND_AAAA_GN", "CT_DEP_AAAA_GN"):

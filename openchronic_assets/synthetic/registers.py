@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from openchronic_assets.synthetic import figures
 from openchronic_assets.synthetic.conditions import Conditions
 from openchronic_assets.synthetic.population import BLOCK, People
-from openchronic_assets.synthetic.text import NEVER, Frame, as_date, dates, day, pick, whole
+from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, labels_of, pick, whole
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -65,12 +64,12 @@ def beneficiaries(
     updated = np.where(death < NEVER, np.maximum(updated, death + 10), updated)
     frame = Frame("IR_BEN_R", len(who))
     frame.put(
-        BEN_NIR_PSA=pa.array(psa, pa.string()),
+        BEN_NIR_PSA=labels_of(psa),
         BEN_RNG_GEM=whole(people.rank[who]),
-        BEN_NIR_ANO=pa.array(nir, pa.string()),
-        BEN_IDT_ANO=pa.array([people.idt_ano[p] for p in who], pa.string()),
-        BEN_IDT_TOP=pa.array(["0" if each is None else "1" for each in nir], pa.string()),
-        ASS_NIR_ANO=pa.array(nir, pa.string()),
+        BEN_NIR_ANO=labels_of(nir),
+        BEN_IDT_ANO=labels_of([people.idt_ano[p] for p in who]),
+        BEN_IDT_TOP=labels_of(["0" if each is None else "1" for each in nir]),
+        ASS_NIR_ANO=labels_of(nir),
         BEN_IDT_MAJ=dates(created),
         BEN_CDI_NIR=pick(people.cdi, who),
         BEN_NAI_ANN=dates(people.birth[who], "yyyy"),
@@ -121,14 +120,12 @@ def certified_deaths(
     ]
     frame = Frame("KI_CCI_R", len(who))
     frame.put(
-        DCD_IDT_ENC=pa.array(certificate, pa.string()),
+        DCD_IDT_ENC=labels_of(certificate),
         DCD_IDT_TOP=whole(tied.astype(np.int64)),
-        BEN_IDT_ANO=pa.array(known, pa.string()),
-        BEN_IDT_TOP=pa.array(top, pa.string()),
-        BEN_NIR_ANO=pa.array(nir, pa.string()),
-        FLX_PER_ANN=pa.array([str(as_date(d).year) for d in people.death[who].tolist()]).cast(
-            pa.string()
-        ),
+        BEN_IDT_ANO=labels_of(known),
+        BEN_IDT_TOP=labels_of(top),
+        BEN_NIR_ANO=labels_of(nir),
+        FLX_PER_ANN=dates(people.death[who], "yyyy"),
         CER_VER_NUM="1",
         TYP_CER_COD="1",
         BEN_RES_DPT=pick(people.res_dpt, who),
@@ -139,7 +136,7 @@ def certified_deaths(
         BEN_NAI_ANN=dates(people.birth[who], "yyyy"),
         BEN_NAI_MOI=dates(people.birth[who], "mm"),
         BEN_SEX_COD=whole(people.sex[who]),
-        DCD_CIM_COD=pa.array(codes, pa.string()),
+        DCD_CIM_COD=labels_of(codes),
         DCD_CIM_VER="10",
     )
     return frame

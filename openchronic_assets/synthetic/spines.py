@@ -16,7 +16,7 @@ from openchronic_assets.synthetic.fields import FieldStays
 from openchronic_assets.synthetic.filler import Spine
 from openchronic_assets.synthetic.hospital import Stays
 from openchronic_assets.synthetic.population import People
-from openchronic_assets.synthetic.text import Frame, dates, pick, same, whole, year_of
+from openchronic_assets.synthetic.text import Frame, dates, labels_of, pick, same, whole, year_of
 from openchronic_assets.synthetic.universe import Universe, pmsi_department
 
 Ints = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ RETURNS = ("NIR_RET", "NAI_RET", "SEX_RET", "SEJ_RET", "FHO_RET", "PMS_RET", "DA
 NUMBER_WIDTH = {"SSR": 7, "HAD": 5, "RIP": 6}
 NUMBER_NAME = {"SSR": "RHA_NUM", "HAD": "RHAD_NUM", "RIP": "RIP_NUM"}
 # Hospital numbers of five characters leave room for the stays of this many in a block and year.
-_PER_BLOCK = {"SSR": 2000, "HAD": 400, "RIP": 1000}
+_PER_BLOCK = {"SSR": 4000, "HAD": 800, "RIP": 2000}
 
 
 def base36(values: Ints, width: int) -> pa.Array:
@@ -44,16 +44,14 @@ def patient(people: People, world: Universe, who: Ints, when: Ints) -> dict[str,
     age = people.age(when, who)
     second = when >= people.switch[who]
     psa = np.where(second, np.array(people.psa2)[who], np.array(people.psa)[who])
-    places = world.departments
+    places, home = world.departments, people.place_on(when, who)
     return {
-        "NIR_ANO_17": pa.array(psa.astype(str), pa.string()),
+        "NIR_ANO_17": labels_of(psa.tolist()),
         "AGE_ANN": whole(age, age < 1),
         "AGE_JOU": whole(when - people.birth[who], age >= 1),
         "COD_SEX": whole(people.sex[who]),
-        "BDI_DEP": pick([pmsi_department(d) for d in places], people.place[who]),
-        "BDI_COD": pick(
-            [d + "00" if len(d) == 3 else d + "000" for d in places], people.place[who]
-        ),
+        "BDI_DEP": pick([pmsi_department(d) for d in places], home),
+        "BDI_COD": pick([d + "00" if len(d) == 3 else d + "000" for d in places], home),
         "RNG_NAI": same("1", len(who)),
     }
 
@@ -139,7 +137,7 @@ def consultations(
     columns = patient(people, world, who, when)
     columns |= {key: same("0", count) for key in RETURNS}
     columns["ETA_NUM"] = columns["ETA_NUM_GEO"] = eta
-    columns["SEQ_NUM"] = base36(block * 4000 + np.arange(count), 8)
+    columns["SEQ_NUM"] = base36(block * 8000 + np.arange(count), 8)
     columns["RHA_NUM"] = columns["NUM_FAC"] = columns["SEJ_NUM"] = columns["SEQ_NUM"]
     columns["SOR_ANN"], columns["SOR_MOI"] = dates(when, "yyyy"), dates(when, "mm")
     columns["ACT_COD"] = pick(["CS", "ATU"], part["emergency"])

@@ -1,7 +1,8 @@
 """How values are written in a delivery: arrays of numbers and dates into arrays of text.
 
 A ``Frame`` is the text of the rows of one table, column by column, with the exact cents of its
-amounts beside it so that the truth can add them up without reading text again.
+amounts beside it so that the truth can add them up without reading text again. Columns are text,
+or codes with each label once (dictionaries), which is many times less to make and to write.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ def _calendar(form: str) -> pa.Array:
         "ddMMMyyyy": (number, name, year),
         "ddMMMyyyy:HH:MM:SS": (number, name, year, b":00:00:00"),
         "yyyy-mm-dd": (letters,),
+        "yyyymmdd": (year, month, number),
         "yyyymm": (year, month),
         "mmyyyy": (month, year),
         "yyyy": (year,),
@@ -93,38 +95,107 @@ def _calendar(form: str) -> pa.Array:
     return pa.array(joined.view(f"S{joined.shape[1]}").ravel()).cast(pa.string())
 
 
-def dates(days: Ints, form: str = "dd/mm/yyyy", unknown: Bools | None = None) -> pa.Array:
-    """Write dates; ``unknown`` ones, and ``NEVER``, are written as 1600-01-01."""
+def distinct(values: Ints) -> tuple[Ints, Ints]:
+    """Return the distinct values in rising order, and where each value stands among them."""
+    if len(values) == 0:
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > 16 * len(values) + 65_536:
+        found, where = np.unique(values, return_inverse=True)
+        return found, where
+    # Numbers that lie close need no sorting.
+    there = np.zeros(span, bool)
+    shifted = values - low
+    there[shifted] = True
+    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
+
+
+def stable_order(keys: Ints) -> Ints:
+    """Return the positions of whole numbers from 0 in rising order, equal ones as they come.
+
+    Sixteen bits at a time, which are sorted by counting: a third of the time of a comparison sort.
+    """
+    order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
+    high = keys >> 16
+    while high.any():
+        order = order[np.argsort((high[order] & 0xFFFF).astype(np.uint16), kind="stable")]
+        high = high >> 16
+    return order
+
+
+def pick(
+    labels: Sequence[str | None] | pa.Array, where: npt.NDArray[Any], absent: Bools | None = None
+) -> pa.Array:
+    """Return the label at each position, nothing where ``absent``.
+
+    Text is kept as codes and each label once: millions of cells are few labels.
+    """
+    known = labels if isinstance(labels, pa.Array) else pa.array(labels, pa.string())
+    if known.null_count:
+        missing = np.asarray(pc.is_null(known))[where]
+        absent = missing if absent is None else absent | missing
+        known = pc.fill_null(known, "")
+    small = np.int8 if len(known) < 128 else np.int16 if len(known) < 32_768 else np.int32
+    codes = pa.array(np.asarray(where).astype(small), mask=absent)
+    return pa.DictionaryArray.from_arrays(codes, known)
+
+
+def labels_of(texts: Sequence[str | None]) -> pa.Array:
+    """Return texts that repeat, as codes."""
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Return a column as text, each cell written out."""
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def dates(
+    days: Ints,
+    form: str = "dd/mm/yyyy",
+    unknown: Bools | None = None,
+    absent: Bools | None = None,
+) -> pa.Array:
+    """Write dates, empty where ``absent``; ``unknown`` ones, and ``NEVER``, as 1600-01-01."""
     position = days - _FIRST_DAY
     position = np.where(days >= NEVER, _LAST_DAY - _FIRST_DAY + 1, position)
     if unknown is not None:
         position = np.where(unknown, _LAST_DAY - _FIRST_DAY + 1, position)
-    return _calendar(form).take(pa.array(position))
+    found, where = distinct(position)
+    written = _calendar(form).take(pa.array(found))
+    if "d" in form:
+        return pick(written, where, absent)
+    # Days of one month, or year, are written the same.
+    once = written.dictionary_encode()
+    return pick(once.dictionary, once.indices.to_numpy()[where], absent)
 
 
 def whole(values: npt.NDArray[Any], absent: Bools | None = None, width: int = 0) -> pa.Array:
     """Write whole numbers, empty where ``absent``, padded with zeros to ``width``."""
-    text = pa.array(values).cast(pa.string())
+    found, where = distinct(values.astype(np.int64, copy=False))
+    text = pa.array(found).cast(pa.string())
     if width:
         text = pc.utf8_lpad(text, width, "0")
-    return text if absent is None else pc.if_else(pa.array(absent), pa.scalar(None, "string"), text)
+    return pick(text, where, absent)
+
+
+@lru_cache(maxsize=200_000)
+def _amount(value: int) -> str:
+    return f"{'-' if value < 0 else ''}{abs(value) // 100}.{abs(value) % 100:02d}"
 
 
 def cents(values: Ints) -> pa.Array:
     """Write hundredths as decimals with two places and a point: 2350 is ``23.50``."""
-    unique, where = np.unique(values, return_inverse=True)
-    labels = [f"{'-' if v < 0 else ''}{abs(v) // 100}.{abs(v) % 100:02d}" for v in unique.tolist()]
-    return pa.array(labels, pa.string()).take(pa.array(where))
-
-
-def pick(labels: Sequence[str | None], where: npt.NDArray[Any]) -> pa.Array:
-    """Return the label at each position."""
-    return pa.array(labels, pa.string()).take(pa.array(where))
+    found, where = distinct(values)
+    return pick([_amount(value) for value in found.tolist()], where)
 
 
 def same(value: str | None, count: int) -> pa.Array:
     """Return ``count`` times the same text."""
-    return pa.repeat(pa.scalar(value, pa.string()), count)
+    if value is None:
+        return pa.nulls(count, pa.string())
+    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int8), [value])
 
 
 @dataclass

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openchronic_assets.synthetic.delivery import Delivery, GroupedWriter, Piece
-from openchronic_assets.synthetic.text import NEVER, Ints
+from openchronic_assets.synthetic.text import NEVER, Ints, distinct
 
 PREVALENCE_RULE = (
     "persons with a real NIR, alive on at least one day of the year, with an episode of the ALD"
@@ -348,7 +348,7 @@ def cents_by_person_year(
     """Add up lines by person and year of care; ``details`` counts the details of each line."""
     kept = np.flatnonzero(lines["person"] < keep)
     year = lines["care"][kept].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
-    key, where = np.unique(lines["person"][kept] * 1000 + year, return_inverse=True)
+    key, where = distinct(lines["person"][kept] * 1000 + year)
 
     def total(values: Ints) -> Ints:
         # Exact in floating point: cents of one person stay far below 2**53.

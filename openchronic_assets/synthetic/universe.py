@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from openchronic_assets.synthetic import figures
-from openchronic_assets.synthetic.prevalence import model
+from openchronic_assets.synthetic.prevalence import CRUDE_DEATH_RATE, model
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 # PMSI letters of the overseas departments (BDI_DEP); elsewhere the department's own two characters.
 PMSI_OVERSEAS = {"971": "9A", "972": "9B", "973": "9C", "974": "9D", "976": "9F"}
@@ -58,6 +59,7 @@ class Universe:
     seed: int = 0
     size: int = 1000
     quintiles: tuple[Ints, ...] = ()
+    crude_deaths: float = CRUDE_DEATH_RATE
 
     @cached_property
     def _offer(self) -> tuple[Ints, Ints]:
@@ -70,6 +72,27 @@ class Universe:
         """First general practitioner of each department, and how many there are."""
         own = [self.of[(place, 1)] for place in range(len(self.departments))]
         return np.array([each[0] for each in own]), np.array([len(each) for each in own])
+
+    @cached_property
+    def _wards(self) -> tuple[Ints, Ints, Ints]:
+        """Hospitals, public ones of a department before private ones; first and number of each."""
+        of = np.array([2 * each.department + each.private for each in self.hospitals])
+        order = np.argsort(of, kind="stable")
+        groups = np.arange(2 * len(self.departments) + 1)
+        edges = np.searchsorted(of[order], groups)
+        return order, edges[:-1], np.diff(edges)
+
+    def wards(self, department: Ints, private: Bools | bool) -> Ints:
+        """Return how many hospitals each department has in a sector."""
+        found: Ints = self._wards[2][2 * department + private]
+        return found
+
+    def hospital_of(self, department: Ints, private: Bools | bool, habit: Ints) -> Ints:
+        """Return a hospital of each department and sector, the same for the same habit."""
+        order, first, count = self._wards
+        ward = 2 * department + private
+        found: Ints = order[first[ward] + habit % count[ward]]
+        return found
 
     def near(
         self, rng: np.random.Generator, department: Ints, specialty: int | Ints, loyal: Ints
@@ -101,7 +124,12 @@ def _prefix(department: str) -> str:
     return pmsi_department(department)
 
 
-def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
+def build(
+    seed: int,
+    size: int,
+    departments: tuple[str, ...],
+    crude_deaths: float = CRUDE_DEATH_RATE,
+) -> Universe:
     """Return the universe of ``size`` persons over ``departments``.
 
     Providers follow the people: each department has as many for one person as the others.
@@ -157,6 +185,7 @@ def build(seed: int, size: int, departments: tuple[str, ...]) -> Universe:
         seed,
         size,
         _quintiles(seed, departments, communes),
+        crude_deaths,
     )
 
 

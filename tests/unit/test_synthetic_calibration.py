@@ -28,7 +28,7 @@ from openchronic_assets.synthetic.text import NEVER, day
 from openchronic_assets.synthetic.universe import build
 
 FRANCE = prevalence.france().departments
-BLOCKS = 40
+BLOCKS = 20
 YEARS = (2018, 2020)
 
 

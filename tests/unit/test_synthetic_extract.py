@@ -31,7 +31,7 @@ KEYS = (
 DETAILS = ("ER_PHA_F", "ER_UCD_F", "ER_CAM_F", "ER_BIO_F", "ER_ETE_F")
 STAYS = ("T_MCOaaB", "T_MCOaaC", "T_MCOaaD", "T_MCOaaA", "T_MCOaaUM")
 YEARS = (2019, 2020)
-PERSONS = 1400
+PERSONS = 2100
 
 
 def lines(path: Path) -> list[str]:
@@ -105,7 +105,7 @@ def test_the_same_arguments_give_the_same_bytes(
 
 def test_two_processes_write_the_bytes_of_one(tmp_path: Path) -> None:
     for processes in (1, 2):
-        generate(tmp_path / f"p{processes}", 1100, (2019, 2019), 9, processes=processes)
+        generate(tmp_path / f"p{processes}", 2100, (2019, 2019), 9, processes=processes)
     assert tree(tmp_path / "p1") == tree(tmp_path / "p2")
     assert tree(tmp_path / "p1.truth") == tree(tmp_path / "p2.truth")
 
@@ -403,7 +403,7 @@ def test_a_failed_run_leaves_nothing_behind(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        generate(tmp_path / "extract", 1100, YEARS, 1, progress=stop)
+        generate(tmp_path / "extract", 2100, YEARS, 1, progress=stop)
     assert seen == [[]]
     assert list(tmp_path.iterdir()) == []
 
@@ -426,8 +426,8 @@ generate(Path(sys.argv[1]), 100, (2019, 2019), 5,
 
 def test_progress_reaches_the_number_of_persons(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    generate(tmp_path / "e", 1001, (2019, 2019), 5, progress=lambda a, b: steps.append((a, b)))
-    assert steps == [(1000, 1001), (1001, 1001)]
+    generate(tmp_path / "e", 2001, (2019, 2019), 5, progress=lambda a, b: steps.append((a, b)))
+    assert steps == [(2000, 2001), (2001, 2001)]
 
 
 @pytest.mark.parametrize(
