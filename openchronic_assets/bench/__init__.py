@@ -15,6 +15,7 @@ from openchronic_assets.errors import UsageError
 # Each name with the function that measures it, imported when it is called.
 BENCHES = {
     "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
+    "base": "openchronic_assets.bench.base:bench_base",
     "demo": "openchronic_assets.bench.demo:bench_demo",
     "ingest": "openchronic_assets.bench.ingest:bench_ingest",
     "synth": "openchronic_assets.bench.synth:bench_synth",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import model_runner as model_runner_module
 import pytest
 from model_runner import ModelRunner, SparkModelRunner
 from raw_lake import Lake
@@ -40,6 +41,9 @@ def model_runner(
     compiled_models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ModelRunner]:
     """Run single models on given rows, on DuckDB."""
+    if model_runner_module.SHARED is not None:
+        yield model_runner_module.SHARED
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "current_parts", lambda home: {})
         runner = ModelRunner(tmp_path_factory.mktemp("compiled"), compiled_models)

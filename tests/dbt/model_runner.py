@@ -29,6 +29,8 @@ from openchronic_assets.warehouse.raw import relation_sql
 
 Row = dict[str, Any]
 YEAR_MARK = "__build_year__"
+# The runner with a planted fault, while mutants are tried on the tests that use a runner.
+SHARED: ModelRunner | None = None
 
 
 @dataclass(frozen=True)
@@ -355,6 +357,10 @@ def _value(value: Any, kind: pa.DataType) -> Any:
         return dt.datetime.fromisoformat(value)
     if pa.types.is_decimal(kind) and not isinstance(value, Decimal):
         return Decimal(str(value)).quantize(Decimal(1).scaleb(-kind.scale))
+    if pa.types.is_integer(kind) and isinstance(value, str):
+        return int(value)
+    if pa.types.is_floating(kind):
+        return float(value)
     if pa.types.is_string(kind) and not isinstance(value, str):
         return str(value)
     return value

@@ -2,8 +2,8 @@
 
 A mutant is a compiled query in which one thing differs: a boundary off by one, a NULL guard
 dropped, a code changed, a condition of a join lost, and the like. The query is parsed, changed in
-its tree and written again, so that nothing but the fault changes; what a macro wrote is seen in each
-model that calls it.
+its tree and written again, so that nothing but the fault changes; what a macro wrote is seen in
+each model that calls it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Mutant:
     place: str  # the CTE it is in
     before: str
     after: str
-    sql: str
+    spot: int
+    number: int
 
     def __str__(self) -> str:
         return f"{self.id} [{self.place}] {self.before}  ->  {self.after}"
@@ -58,34 +59,46 @@ def written(tree: exp.Expression) -> str:
 
 
 def mutants(model: str, sql: str) -> Iterator[Mutant]:
-    """Return every mutant of a model's compiled query, in a fixed order."""
-    tree = parse(sql)
-    whole = written(tree)
+    """Return every mutant of a model's compiled query, in a fixed order.
+
+    The tree is not copied here: a long query has thousands of places, and few of them are tried.
+    """
     seen: dict[tuple[str, ...], int] = {}
-    produced: set[str] = set()
-    for place, node in enumerate(tree.walk()):
-        for kind, change in _changes(node):
-            copy = tree.copy()
-            target = next(each for n, each in enumerate(copy.walk()) if n == place)
-            # Text of the smallest condition or column that holds the place: one can find it.
-            context = _context(target)
+    for place, node in enumerate(parse(sql).walk()):
+        for number, (kind, change) in enumerate(_changes(node)):
+            # Text of the smallest clause that holds the place: one can find it.
+            context, steps = _context(node)
             before = written(context)
-            replacement = change(target)
-            if replacement is not None:
-                if target is context:
-                    context = replacement
-                target.replace(replacement)
-            mutated = written(copy)
-            if mutated == whole or mutated in produced:
+            copy = context.copy()
+            target = copy
+            for name, index in steps:
+                target = target.args[name] if index is None else target.args[name][index]
+            after = written(_changed(copy, target, change))
+            if after == before:
                 continue
-            produced.add(mutated)
             cte = _cte(node)
-            key = (kind, cte, before, written(context))
+            key = (kind, cte, before, after)
             seen[key] = seen.get(key, 0) + 1
             mark = hashlib.sha256("\0".join((*key, str(seen[key]))).encode()).hexdigest()[:8]
-            yield Mutant(
-                f"{model}:{kind}:{mark}", model, kind, cte, before, written(context), mutated
-            )
+            yield Mutant(f"{model}:{kind}:{mark}", model, kind, cte, before, after, place, number)
+
+
+def planted(sql: str, mutant: Mutant) -> str:
+    """Return a model's compiled query with the fault of a mutant in it."""
+    tree = parse(sql)
+    target = next(node for place, node in enumerate(tree.walk()) if place == mutant.spot)
+    _, change = list(_changes(target))[mutant.number]
+    return written(_changed(tree, target, change))
+
+
+def _changed(tree: exp.Expression, target: exp.Expression, change: Change) -> exp.Expression:
+    replacement = change(target)
+    if replacement is None:
+        return tree
+    if target is tree:
+        return replacement
+    target.replace(replacement)
+    return tree
 
 
 def _cte(node: exp.Expression) -> str:
@@ -93,14 +106,17 @@ def _cte(node: exp.Expression) -> str:
     return found.alias if found else ""
 
 
-def _context(node: exp.Expression) -> exp.Expression:
-    """Return the clause around a node: what a reader of the report needs to recognise it."""
+def _context(node: exp.Expression) -> tuple[exp.Expression, list[tuple[str, int | None]]]:
+    """Return the clause around a node and the way from it to the node."""
     around = node
-    while around.parent is not None and len(written(around)) < 40:
-        if isinstance(around.parent, (exp.CTE, exp.With, exp.Subquery, exp.Select, exp.Union)):
+    steps: list[tuple[str, int | None]] = []
+    whole = (exp.CTE, exp.With, exp.Subquery, exp.Select, exp.SetOperation)
+    while around.parent is not None and not isinstance(around.parent, whole):
+        if len(written(around)) >= 40 and around is not node:
             break
+        steps.insert(0, (str(around.arg_key), around.index))
         around = around.parent
-    return around
+    return around, steps
 
 
 def _changes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
