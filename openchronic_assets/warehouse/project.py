@@ -133,7 +133,8 @@ def _parsed(kept_in: str, target: str, tree: str, project: str | None) -> Any:
 
     from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 
-    folder = Path(kept_in) / f"dbt-{target}"
+    place = hashlib.sha256(str(project_dir()).encode()).hexdigest()[:8]
+    folder = Path(kept_in) / f"dbt-{target}-{place}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock, quiet_environment(folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
