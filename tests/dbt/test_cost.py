@@ -129,8 +129,14 @@ def test_public_care_is_counted_once_and_its_rest_is_unknown(model_runner: Model
         "er_ete_f": [detail("2020-04-01", 1, ete_ind_taa=1, prs_ppu_sec=1)],
         "hospital_stay": [
             {"person_id": ANN, "year": 2020, "stay_id": str(n), "discharge_date": "2020-05-01",
-             "total_amount": 1000, "is_used_for_spending": used}
+             "field": "mco", "valuation_method": "VALO", "total_amount": 1000,
+             "is_used_for_spending": used, "is_used_for_stays": True}
             for n, used in ((1, True), (2, False))
+        ]
+        + [
+            {"person_id": ANN, "year": 2020, "stay_id": "ssr", "discharge_date": "2020-05-01",
+             "field": "ssr", "valuation_method": "TJP", "daily_tariff_amount": 300,
+             "is_used_for_stays": True}
         ],
         "int_outpatient_visit": [
             {"person_id": ANN, "year": 2020, "entry_date": "2020-06-01", "base_amount": 30,
@@ -138,7 +144,11 @@ def test_public_care_is_counted_once_and_its_rest_is_unknown(model_runner: Model
         ],
     }  # fmt: skip
     found = {row["item"]: row for row in model_runner.run("cost", given, year=2020)}
-    assert set(found) == {"gp_fees", "public_mco_stay", "public_outpatient"}
+    assert set(found) == {
+        "gp_fees", "public_mco_stay", "public_outpatient", "public_rehabilitation",
+    }  # fmt: skip
+    other = found["public_rehabilitation"]
+    assert (other["valuation_scope"], other["reimbursed"], other["spent"]) == ("TJP", 300, None)
     stay, outside = found["public_mco_stay"], found["public_outpatient"]
     assert (stay["reimbursed"], stay["out_of_pocket"], stay["month"]) == (1000, None, 5)
     assert stay["out_of_pocket_status"] == "public_stay"

@@ -20,15 +20,17 @@ with care as (
 
     select
         year as year_of_row,
-        'VALO' as valuation_scope,
+        valuation_method as valuation_scope,
         count(*) as line_count,
         0 as spent,
         0 as base,
-        sum(coalesce(total_amount, 0)) as reimbursed,
+        sum(coalesce(total_amount, daily_tariff_amount, 0)) as reimbursed,
         0 as complement
     from {{ ref('hospital_stay') }}
-    where is_used_for_spending
-    group by year
+    where
+        valuation_method in ('VALO', 'TJP')
+        and case when field = 'mco' then is_used_for_spending else is_used_for_stays end
+    group by year, valuation_method
 
     union all
 

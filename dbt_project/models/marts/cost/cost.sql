@@ -8,8 +8,8 @@
     reimbursed - complement - other public. Filters on supplements and quantities never apply to
     euros. Public stays: VALO.MNT_TOT_AM where VALO is 1 to 5; their outpatient care: VALOACE. What
     a patient paid there is not known: NULL with a reason, never 0. Scopes are never mixed in a row.
-    Rehabilitation, hospitalisation at home and psychiatry of public hospitals are valued by daily
-    tariffs (TJP) that no delivery holds: not here, rather than 0.
+    Public rehabilitation, hospitalisation at home and psychiatry: what daily tariffs billed (TJP),
+    another scope, because most of their money is a yearly grant that no stay carries.
     Source: domain decisions 8 and 9; Health Data Hub, fiches montant des soins de ville and dépenses
     de l'hôpital public; items: ref_cost_item, ref_cost_item_rule.
     Anchor: care date (stay: discharge). Grain: one row a person, month, item, exemption and scope.
@@ -170,15 +170,23 @@ public_stay as (
     select
         person_id,
         cast(month(discharge_date) as integer) as month,
-        'public_mco_stay' as item,
-        'VALO' as valuation_scope,
+        case field
+            when 'mco' then 'public_mco_stay'
+            when 'ssr' then 'public_rehabilitation'
+            when 'had' then 'public_home_hospitalisation'
+            else 'public_psychiatry'
+        end as item,
+        valuation_method as valuation_scope,
         count(*) as line_count,
         cast(null as decimal(18, 2)) as base,
-        sum(coalesce(total_amount, 0)) as reimbursed,
+        sum(coalesce(total_amount, daily_tariff_amount, 0)) as reimbursed,
         'public_stay' as out_of_pocket_status
     from {{ ref('hospital_stay') }}
-    where year = {{ openchronic.build_year() }} and is_used_for_spending
-    group by person_id, cast(month(discharge_date) as integer)
+    where
+        year = {{ openchronic.build_year() }}
+        and valuation_method in ('VALO', 'TJP')
+        and case when field = 'mco' then is_used_for_spending else is_used_for_stays end
+    group by person_id, cast(month(discharge_date) as integer), field, valuation_method
 ),
 
 public_outpatient as (
