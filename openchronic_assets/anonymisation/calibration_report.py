@@ -7,12 +7,13 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from openchronic_assets.anonymisation.frontier import Point, Thresholds, rows_of
+from openchronic_assets.anonymisation.frontier import Point, Thresholds, points_of, rows_of
 from openchronic_assets.errors import UsageError
 
 _WIDTH, _HEIGHT = 760, 380
@@ -89,6 +90,78 @@ l'ont.</li>
 elle est mesurée sur {_number(200)} questions tirées avec une graine fixe.</li>
 <li>Un calibrage n'est pas une autorisation : la porte de sortie juge ensuite le fichier écrit.</li>
 </ul>
+</body>
+</html>
+"""
+
+
+def release_page(report: Mapping[str, Any]) -> str:
+    """Return the page of a candidate or release, from its report: frontier, choice, criteria.
+
+    Args:
+        report: ``report.json``.
+
+    Raises:
+        UsageError: the report was written before releases carried their frontier.
+    """
+    if "calibration" not in report:
+        raise UsageError(f"{report.get('version')} has no frontier; prepare it again")
+    told = report["calibration"]
+    points = points_of(told)
+    rule = Thresholds(risk=told["thresholds"]["risk"], suppressed=told["thresholds"]["suppressed"])
+    chosen = next((point for point in points if point.chosen), None)
+    used = next(point for point in points if point.k == told["used"])
+    follows = (
+        "La publication suit la règle."
+        if told["follows_rule"]
+        else f"La publication ne suit pas la règle : elle est faite avec k = {told['used']}."
+    )
+    questions = {
+        "singling_out": ("Individualisation", "Peut-on isoler une personne ?"),
+        "linkability": ("Corrélation", "Peut-on relier deux sources par ce fichier ?"),
+        "inference": ("Inférence", "Peut-on deviner un attribut d'une personne ?"),
+    }
+    lines = ""
+    for name, (label, question) in questions.items():
+        body = report["criteria"][name]
+        measure = (
+            f"{_share(body['risk'])}, au plus {_share(body['upper'])} (seuil "
+            f"{_share(body['threshold'])})"
+            if "upper" in body
+            else "non mesuré"
+        )
+        cells = (label, question, measure, body["how"])
+        lines += "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    outputs = "".join(
+        f"<li>{escape(each['kind'])} : {escape(', '.join(each['files']))}"
+        + (f" ; ε = {_decimal(each['epsilon'], 2)}, pour ce cube seul" if "epsilon" in each else "")
+        + "</li>"
+        for each in report["outputs_by_kind"]
+    )
+    return f"""<!doctype html>
+<html lang="fr">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Anonymisation de la publication {escape(report["version"])}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>Anonymisation de la publication {escape(report["version"])}</h1>
+<ul>{outputs}</ul>
+<h2>La règle de choix, écrite avant les mesures</h2>
+<p>{escape(told["rule"])} Seuils : risque d'individualisation {_share(rule.risk)}, personnes
+retirées {_share(rule.suppressed)}.</p>
+<p><strong>{_choice(chosen)}</strong> {follows} Perte publiée : {_decimal(used.figures["loss"], 4)}.
+</p>
+<h2>La frontière entre confidentialité et utilité</h2>
+{_chart(points, rule)}
+<div class="scroll">{_table(points)}</div>
+<h2>Les trois critères européens</h2>
+<table class="left"><thead><tr><th>critère</th><th>question</th><th>risque mesuré</th>
+<th>comment</th></tr></thead><tbody>{lines}</tbody></table>
+<h2>Limites</h2>
+<p>{escape(report["limits"])}</p>
 </body>
 </html>
 """

@@ -22,6 +22,7 @@ from openchronic_assets.anonymisation.criteria import Number, criteria
 from openchronic_assets.anonymisation.cube import Cube
 from openchronic_assets.anonymisation.hierarchies import Hierarchy
 from openchronic_assets.anonymisation.local_recoding import classes_of
+from openchronic_assets.anonymisation.metrics import Metrics
 from openchronic_assets.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -149,6 +150,85 @@ def frontier(
         assert private is not None
         points.append(Point("dp", None, None, float(epsilon), dict(private(float(epsilon)))))
     return _marked(points, rule)
+
+
+RULE = (
+    "Parmi les réglages dont chaque risque est au plus égal à son seuil, celui dont la perte est "
+    "la plus faible ; à égalité, le plus grand k, puis le moins de personnes retirées."
+)
+
+
+def compared(tried: Mapping[int, Metrics], used: int) -> dict[str, Any]:
+    """Return the frontier of one method over k, with the rule and what it takes.
+
+    Args:
+        tried: smallest class aimed at to the figures of the table that it gives.
+        used: the k of the table at hand.
+
+    Returns:
+        ``rule``, ``thresholds``, ``points``, ``chosen`` (the k that the rule takes, None where
+        every point is too risky), ``used`` and ``follows_rule``.
+    """
+    rule = Thresholds()
+    points = [
+        Point(
+            "local",
+            k,
+            None,
+            None,
+            {
+                "loss": found.loss,
+                "suppressed_share": found.suppressed_share,
+                "prosecutor_max": found.max_risk,
+                "prosecutor_average": found.average_risk,
+                "marketer": found.average_risk,
+                "class_size": found.average_class / k,
+                "classes": float(found.classes),
+                "k": float(found.k),
+            }
+            if found.rows
+            else {},
+        )
+        for k, found in sorted(tried.items())
+    ]
+    points = _marked(points, rule)
+    chosen = next((point.k for point in points if point.chosen), None)
+    return {
+        "rule": RULE,
+        "thresholds": {"risk": rule.risk, "suppressed": rule.suppressed},
+        "points": [
+            {
+                "method": point.method,
+                "k": point.k,
+                **point.figures,
+                "admissible": point.admissible,
+                "pareto": point.pareto,
+                "chosen": point.chosen,
+            }
+            for point in points
+        ],
+        "chosen": chosen,
+        "used": used,
+        "follows_rule": chosen == used,
+    }
+
+
+def points_of(compared_: Mapping[str, Any]) -> list[Point]:
+    """Return the points that :func:`compared` told, to draw them."""
+    known = {"method", "k", "admissible", "pareto", "chosen"}
+    return [
+        Point(
+            row["method"],
+            row["k"],
+            None,
+            None,
+            {name: value for name, value in row.items() if name not in known} | {"k": row["k"]},
+            row["admissible"],
+            row["pareto"],
+            row["chosen"],
+        )
+        for row in compared_["points"]
+    ]
 
 
 def _figures(

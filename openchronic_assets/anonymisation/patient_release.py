@@ -85,6 +85,7 @@ class PatientTable:
         levels: for each column, published rows by level name.
         population: rows read and why some are not in the population.
         bands: for each department x sex x 20 years of age, people and people removed.
+        tried: figures of the table at each k that was tried.
     """
 
     recoding: Recoding
@@ -93,6 +94,7 @@ class PatientTable:
     levels: dict[str, dict[str, int]]
     population: dict[str, int]
     bands: dict[str, tuple[int, int]]
+    tried: dict[int, Metrics]
 
 
 def recode_patients(
@@ -102,6 +104,7 @@ def recode_patients(
     weights: Mapping[str, float] | None = None,
     evidence: Path | None = None,
     key: bytes = b"",
+    others: Sequence[int] = (),
 ) -> PatientTable:
     """Build the public table from the mart ``patient``.
 
@@ -118,6 +121,7 @@ def recode_patients(
             person) and ``classes.parquet`` (keyed hash of the person, number of the published
             tuple). Neither holds a pseudonym.
         key: of the hash.
+        others: smallest classes to compare with.
 
     Raises:
         OpenChronicError: a column is missing, a person appears twice or without identifier, or a
@@ -126,20 +130,34 @@ def recode_patients(
     hierarchies = [builtin(name) for name in COLUMNS]
     cube, population = patient_cube(files, reference_year, hierarchies, evidence, key)
     used = DEFAULT_WEIGHTS if weights is None else weights
-    recoding = recode(cube, k, used)
-    if recoding.suppressed > max(SUPPRESSED * cube.records, k - 1):
-        recoding = recode(cube, k, used, keep_all=True)
+    recodings = {each: _recoded(cube, each, used) for each in {*others, k}}
+    recoding = recodings[k]
     if evidence is not None:
         _write_classes(cube, recoding, evidence)
-    classes = dict(zip(recoding.tuples, recoding.counts.tolist(), strict=True))
+    tried = {
+        each: measure_classes(
+            dict(zip(found.tuples, found.counts.tolist(), strict=True)),
+            hierarchies,
+            found.suppressed,
+        )
+        for each, found in recodings.items()
+    }
     return PatientTable(
         recoding=recoding,
-        metrics=measure_classes(classes, hierarchies, recoding.suppressed),
+        metrics=tried[k],
         cells=count_cells(cube, recoding),
         levels=_count_levels(recoding, hierarchies),
         population=population,
         bands=_count_bands(cube, recoding),
+        tried=tried,
     )
+
+
+def _recoded(cube: Cube, k: int, weights: Mapping[str, float]) -> Recoding:
+    recoding = recode(cube, k, weights)
+    if recoding.suppressed > max(SUPPRESSED * cube.records, k - 1):
+        recoding = recode(cube, k, weights, keep_all=True)
+    return recoding
 
 
 def patient_cube(

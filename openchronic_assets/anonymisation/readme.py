@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -134,6 +135,29 @@ def accountability(k: int, suppressed: float, loss: float) -> dict[str, Any]:
         "limits": "Le k-anonymat n'empêche pas d'apprendre ce qui est vrai de tout un groupe ; "
         "epsilon ne vaut que pour le cube ; un second recodage des mêmes personnes est refusé.",
     }
+
+
+def measured_criteria(
+    criteria: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the three criteria with what the gate's attacks measured of each.
+
+    ``how`` says what was tried; ``risk`` and ``upper`` are the excess risk and its upper bound,
+    ``threshold`` what the bound may not pass. Without a measure, ``how`` stands alone.
+    """
+    told = next((check for check in checks if check["name"] == "attacks"), None)
+    found: dict[str, Any] = {}
+    for name, before in criteria.items():
+        how = before["how"] if isinstance(before, Mapping) else before
+        hit = told and re.search(
+            rf"{name} (-?\d+\.\d+) \(up to (-?\d+\.\d+)\)", str(told["detail"])
+        )
+        found[name] = {"how": how}
+        if told and hit:
+            found[name] |= {
+                "risk": float(hit[1]), "upper": float(hit[2]), "threshold": told["threshold"],
+            }  # fmt: skip
+    return found
 
 
 def _number(value: int) -> str:

@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 from openchronic_assets.anonymisation import journal, products
 from openchronic_assets.anonymisation.approvals import DEMO_APPROVERS as DEMO_APPROVERS
 from openchronic_assets.anonymisation.approvals import JOB, approved, is_producing
+from openchronic_assets.anonymisation.frontier import KS, compared
 from openchronic_assets.anonymisation.gate import (
     DEFAULT_TIMEOUT,
     Request,
@@ -47,7 +48,11 @@ from openchronic_assets.anonymisation.patient_release import (
     recode_patients,
     write_patient_table,
 )
-from openchronic_assets.anonymisation.readme import accountability, release_readme
+from openchronic_assets.anonymisation.readme import (
+    accountability,
+    measured_criteria,
+    release_readme,
+)
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 
@@ -122,7 +127,7 @@ def prepare_candidate(
         evidence.mkdir(mode=0o700, parents=True)
         try:
             key = vault_key(home)
-            table = recode_patients(files, reference_year, k, used, evidence, key)
+            table = recode_patients(files, reference_year, k, used, evidence, key, KS)
             write_patient_table(table.recoding, attempt)
             # Counts of small groups: for the gate, never in a report.
             _write_json(evidence / "bands.json", table.bands)
@@ -141,6 +146,7 @@ def prepare_candidate(
             if not verdict.accepted:
                 _refuse(home, version, verdict, "candidate")
             report["checks"] = [asdict(check) for check in verdict.checks]
+            report["criteria"] = measured_criteria(report["criteria"], report["checks"])
             for other in others:
                 prefix = {"tables": "table_", "cube": "cube_"}[other.kind]
                 products.write_report(
@@ -312,6 +318,7 @@ def publish(
                 "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "checks": [asdict(check) for check in verdict.checks],
             }
+            report["criteria"] = measured_criteria(report["criteria"], report["checks"])
             if report["outputs"] != _outputs(attempt, _sealed(report)):
                 raise Refused(f"candidate {version} changed while it was being published")
             (attempt / "report.json").unlink()
@@ -370,6 +377,18 @@ def list_releases(home: Home) -> list[dict[str, Any]]:
     return found
 
 
+def read_report(home: Home, version: str) -> dict[str, Any]:
+    """Return the report of a release or, failing that, of a candidate.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    for zone in (home.release, home.candidate):
+        if _VERSION.fullmatch(version) and (zone / version).is_dir():
+            return _read_report(zone / version)
+    raise UsageError(f"there is no release {version}; `openchronic release list` lists them")
+
+
 # --- reports ------------------------------------------------------------------------------------
 
 
@@ -419,6 +438,7 @@ def _report(
             *(other.entry for other in others),
         ],
         "declared": [products.declare(other.request) for other in others],
+        "calibration": compared(table.tried, parameters["k"]),
         **accountability(figures.k, figures.suppressed_share, figures.loss),
         "checks": [],
         "inputs": inputs,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from openchronic_assets.console import HomeOption, JsonOption, out, print_json, show
+from openchronic_assets.console import HomeOption, JsonOption, out, plain, print_json, show
+from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import home as find_home
 
 app = typer.Typer(no_args_is_help=True, help="Candidates and releases.")
@@ -29,6 +31,27 @@ def release_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print_json({"releases": found})
     else:
         show([{"state": each["state"], **release_row(each)} for each in found])
+
+
+@app.command("report")
+def release_report(
+    version_name: Annotated[str, typer.Argument(metavar="VERSION")],
+    destination: Annotated[Path, typer.Option("--out", help="A new .html file.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a release's page: the frontier, the choice, the three European criteria, the limits."""
+    from openchronic_assets.anonymisation.calibration_report import release_page
+    from openchronic_assets.anonymisation.release import read_report
+
+    report = read_report(find_home(home), version_name)
+    if destination.exists():
+        raise UsageError(f"{destination} exists: give a new file")
+    destination.write_text(release_page(report), encoding="utf-8")
+    if as_json:
+        print_json({"page": str(destination), "calibration": report["calibration"]})
+    else:
+        out.print(f"page: {plain(str(destination))}", highlight=False, soft_wrap=True)
 
 
 @app.command("publish")
