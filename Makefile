@@ -25,7 +25,7 @@ setup: $(VENV)/.installed ## Build the environment from the lock file
 demo: java setup ## Run the main job on a generated extract, to a published release
 	@$(BIN)/openchronic demo
 
-# Two workers, a file at a time, the long suites first.
+# Two workers; each takes whole files, or groups of files (tests/conftest.py).
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: java setup ## Pass the tests (slow suites left out)

@@ -6,11 +6,35 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.project import PARSED_VARIABLE
+
+
+# Files whose tests share something dear, here the webserver with a backfill, run in one worker.
+GROUPS = {
+    "test_orchestration.py": "server",
+    "test_planted_identifiers.py": "server",
+    "test_planted_truth.py": "server",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let a worker take whole files, or whole groups of files (``--dist loadfile``)."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByGroup(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return GROUPS.get(Path(file).name, file)
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,6 +25,7 @@ import pytest
 from openchronic_assets.settings import Home
 from openchronic_assets.synthetic import generate
 from openchronic_assets.synthetic.truth import read as read_truth
+from openchronic_assets.warehouse.project import PARSED_VARIABLE
 
 YEARS = (2019, 2020)
 OPENCHRONIC = str(Path(sys.executable).with_name("openchronic"))
@@ -38,7 +39,11 @@ KEY_COLUMNS = ("BEN_NIR_PSA", "NIR_ANO_17", "BEN_IDT_ANO")
 
 def environment(**more: str) -> dict[str, str]:
     """Return the environment of a child: this one's, without what would name another home."""
-    kept = {name: v for name, v in os.environ.items() if not name.startswith("OPENCHRONIC_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("OPENCHRONIC_") or name == PARSED_VARIABLE
+    }
     kept.pop("DAGSTER_HOME", None)
     return {**kept, "OPENCHRONIC_SPARK_MASTER": "local[2]", **more}
 
