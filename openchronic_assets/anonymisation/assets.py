@@ -12,7 +12,7 @@ from openchronic_assets.settings import home
 from openchronic_assets.warehouse.builds import files, read_manifest
 from openchronic_assets.warehouse.rows import rows_of
 
-CANDIDATE = dg.AssetKey(["candidate", "patient_public"])
+CANDIDATE = dg.AssetKey(["candidate", "patient_candidate"])
 RELEASE = dg.AssetKey(["release", "patient_public"])
 
 release = dg.AssetSpec(

@@ -86,7 +86,7 @@ def test_each_table_under_contract_is_an_asset_with_a_blocking_balance() -> None
 
 
 def test_the_gate_blocks_and_the_release_is_nobodys_to_materialise() -> None:
-    candidate = dg.AssetKey(["candidate", "patient_public"])
+    candidate = dg.AssetKey(["candidate", "patient_candidate"])
     assert GRAPH.get_check_spec(dg.AssetCheckKey(candidate, "gate")).blocking
     release = GRAPH.get(dg.AssetKey(["release", "patient_public"]))
     assert not release.is_materializable
@@ -97,7 +97,7 @@ def test_the_main_job_leads_from_the_raw_tables_to_the_candidate() -> None:
     job = defs.resolve_job_def("refresh_years")
     assert set(job.asset_layer.selected_asset_keys) == set(MATERIALISED)
     ahead: set[dg.AssetKey] = set()
-    waiting = {dg.AssetKey(["candidate", "patient_public"])}
+    waiting = {dg.AssetKey(["candidate", "patient_candidate"])}
     while waiting:
         ahead |= waiting
         waiting = {p for key in waiting for p in GRAPH.get(key).parent_keys} - ahead
