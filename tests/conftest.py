@@ -13,7 +13,6 @@ import pytest
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.project import PARSED_VARIABLE
 
-
 # Files whose tests share something dear, here the webserver with a backfill, run in one worker.
 GROUPS = {
     "test_orchestration.py": "server",
@@ -29,7 +28,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class ByGroup(LoadFileScheduling):
+    class ByGroup(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = str(super()._split_scope(nodeid))
             return GROUPS.get(Path(file).name, file)
