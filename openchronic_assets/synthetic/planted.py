@@ -41,6 +41,8 @@ def of(
         "field_stays": _field_stays(made, world, keep),
         "visits": _visits(made, world, keep),
         "exposures": _exposures(made, keep),
+        "dispensings": _dispensings(made, keep),
+        "person_years": _person_years(made, world, years, keep),
     }
     if made.people.first == 0:
         rows["provider_effects"] = _effects(world)
@@ -86,8 +88,62 @@ def _persons(made: Block, world: Universe, keep: int, totals: Totals) -> pa.Tabl
             world.departments[p] if m < NEVER else None
             for p, m in zip(people.place_before[:keep].tolist(), people.moved[:keep], strict=True)
         ],
+        commune_before=[
+            world.communes[p][c] if m < NEVER else None
+            for p, c, m in zip(
+                people.place_before[:keep].tolist(),
+                people.commune_before[:keep].tolist(),
+                people.moved[:keep],
+                strict=True,
+            )
+        ],
         deprivation_quintile=people.quintile[:keep],
         consumer=consumer,
+    )
+
+
+def _person_years(made: Block, world: Universe, years: tuple[int, int], keep: int) -> pa.Table:
+    people, lines = made.people, made.claims.lines
+    care = year_of(lines["care"])
+    labels = np.array([code for codes in world.communes for code in codes])
+    starts = np.cumsum([0, *map(len, world.communes)])[:-1]
+    parts = []
+    for year in range(years[0], years[1] + 1):
+        first, after = day(year), day(year + 1)
+        birth, death = people.birth[:keep], people.death[:keep]
+        who = np.flatnonzero((birth < after) & (death >= first))
+        when = np.minimum(after - 1, death[who])
+        before = when < people.moved[who]
+        seen = np.zeros(len(people), bool)
+        seen[lines["person"][care == year]] = True
+        parts.append(
+            {
+                "who": who,
+                "year": np.full(len(who), year),
+                "place": people.place_on(when, who),
+                "commune": np.where(before, people.commune_before[who], people.commune[who]),
+                "quintile": np.where(before, people.quintile_before[who], people.quintile[who]),
+                "doctor": people.gp_on(when, who),
+                "days": when - np.maximum(first, birth[who]) + 1,
+                "age": year - year_of(birth[who]),
+                "consumer": seen[who],
+            }
+        )
+    all_of = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.lexsort((all_of["year"], all_of["who"]))
+    all_of = {name: values[order] for name, values in all_of.items()}
+    doctor = all_of["doctor"]
+    return truth.table(
+        "person_years",
+        index=people.first + all_of["who"],
+        year=all_of["year"],
+        department=pick(world.departments, all_of["place"]),
+        commune=pick(labels, starts[all_of["place"]] + all_of["commune"]),
+        deprivation_quintile=all_of["quintile"],
+        treating_doctor=pick(world.numbers, doctor, doctor == 0),
+        days=all_of["days"],
+        age=all_of["age"],
+        consumer=all_of["consumer"],
     )
 
 
@@ -226,9 +282,12 @@ def _field_stays(made: Block, world: Universe, keep: int) -> pa.Table:
     return truth.table(
         "field_stays",
         index=made.people.first + np.concatenate([s.person for _, s in parts]),
+        ben_idt_ano=[made.people.idt_ano[p] for _, s in parts for p in s.person.tolist()],
         field=[name for name, s in parts for _ in range(len(s))],
         entry_date=np.concatenate([s.start for _, s in parts]),
         exit_date=np.concatenate([s.end for _, s in parts]),
+        died=np.concatenate([s.died for _, s in parts]),
+        year=year_of(np.concatenate([s.end for _, s in parts])),
         hospital=finess[np.concatenate([s.hospital for _, s in parts])].tolist(),
         cim10=np.concatenate([s.code for _, s in parts]).tolist(),
         from_acute=np.concatenate([s.from_acute for _, s in parts]),
@@ -268,6 +327,27 @@ def _exposures(made: Block, keep: int) -> pa.Table:
         start_date=taken["first"][order],
         end_date=taken["last"][order],
         adherence=taken["taken"][order] / 100,
+    )
+
+
+def _dispensings(made: Block, keep: int) -> pa.Table:
+    known, taken, lines = drugs(), made.lines.details["ER_PHA_F"], made.lines.lines
+    who, care = lines["person"][taken.line], lines["care"][taken.line]
+    kept = np.flatnonzero(who < keep)
+    first = int(care.min()) if len(care) else 0
+    # One number a person, day and presentation, in that order.
+    key = (who * 100_000 + (care - first)) * len(known.cip13) + taken.columns["drug"]
+    once, where = np.unique(key[kept], return_inverse=True)
+    boxes = np.bincount(where, taken.columns["boxes"][kept], len(once)).astype(np.int64)
+    drug, moment = once % len(known.cip13), once // len(known.cip13)
+    return truth.table(
+        "dispensings",
+        index=made.people.first + moment // 100_000,
+        dispensing_date=first + moment % 100_000,
+        cip13=pick(known.cip13, drug),
+        atc=pick([each or None for each in known.atc], drug),
+        boxes=boxes,
+        units=boxes * known.units[drug],
     )
 
 

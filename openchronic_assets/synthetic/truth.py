@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openchronic_assets.synthetic.delivery import Delivery, GroupedWriter, Piece
-from openchronic_assets.synthetic.text import NEVER, Ints, distinct
+from openchronic_assets.synthetic.text import NEVER, Ints, distinct, plain
 
 PREVALENCE_RULE = (
     "persons with a real NIR, alive on at least one day of the year, with an episode of the ALD"
@@ -77,8 +77,23 @@ TABLES: dict[str, TruthTable] = {
             ("death_certified", "flag", "CépiDc ties the death to the person"),
             ("moved", "date", "day of a move to another department; NULL without one"),
             ("department_before", "text", "INSEE department before the move"),
+            ("commune_before", "text", "commune before the move"),
             ("deprivation_quintile", "int", "quintile of the last commune, 5 the poorest; 0: none"),
             ("consumer", "flag", "at least one reimbursement line is in the extract"),
+        ),
+    ),
+    "person_years": TruthTable(
+        "one person and year in which they live on at least one day",
+        (
+            _INDEX,
+            ("year", "int", "calendar year of the extract"),
+            ("department", "text", "INSEE department on 31 December, or on the day of death"),
+            ("commune", "text", "three characters of the commune, then"),
+            ("deprivation_quintile", "int", "quintile of the commune, then; 0: none"),
+            ("treating_doctor", "text", "number of the treating doctor, then; NULL without one"),
+            ("days", "int", "days lived in the year"),
+            ("age", "int", "the year less that of birth: age reached on 31 December"),
+            ("consumer", "flag", "at least one reimbursement line of care of the year"),
         ),
     ),
     "ald_episodes": TruthTable(
@@ -162,12 +177,15 @@ TABLES: dict[str, TruthTable] = {
         "one stay in rehabilitation (SSR), home hospitalisation (HAD) or psychiatry (RIP)",
         (
             _INDEX,
+            ("ben_idt_ano", "text", "identifier of the person in IR_BEN_R"),
             ("field", "text", "SSR, HAD or RIP"),
             ("entry_date", "date", "entry"),
             ("exit_date", "date", "exit"),
             ("hospital", "text", "FINESS of the hospital"),
             ("cim10", "text", "main diagnosis"),
             ("from_acute", "flag", "follows an acute stay at once"),
+            ("died", "flag", "ends with the person's death"),
+            ("year", "int", "year of discharge"),
         ),
     ),
     "visits": TruthTable(
@@ -189,6 +207,17 @@ TABLES: dict[str, TruthTable] = {
             ("start_date", "date", "first day"),
             ("end_date", "date", "last day within the care years"),
             ("adherence", "number", "true share of the refills that are taken"),
+        ),
+    ),
+    "dispensings": TruthTable(
+        "one person, day and presentation handed out by a pharmacy, regularisations added up",
+        (
+            _INDEX,
+            ("dispensing_date", "date", "day"),
+            ("cip13", "text", "presentation"),
+            ("atc", "text", "ATC class, as far as it is known"),
+            ("boxes", "int", "boxes; 0 for what was cancelled and not delivered again"),
+            ("units", "int", "units of the boxes, one a day when taken as written; 0 unknown"),
         ),
     ),
     "provider_effects": TruthTable(
@@ -243,6 +272,8 @@ def table(name: str, **columns: Any) -> pa.Table:
             days = np.asarray(values, np.int64)
             arrays.append(pa.array(days.astype(np.int32), pa.int32(), mask=days >= NEVER))
             arrays[-1] = arrays[-1].cast(pa.date32())
+        elif isinstance(values, pa.Array):
+            arrays.append(plain(values))
         else:
             arrays.append(pa.array(values, each.type))
     return pa.table(arrays, schema=schema)

@@ -244,6 +244,71 @@ def test_patients_of_a_gp_see_the_same_specialist_and_hospital(
     assert one(base, share) > 0.7
 
 
+# Where each person lives on a day: before a move, in the department that they leave.
+LIVES = "case when {day} < moved then department_before else department end"
+
+
+def test_care_is_sought_where_one_then_lives(base: duckdb.DuckDBPyConnection) -> None:
+    seen = f"""
+        select moved is not null and visit_date < moved as before, count(*) as n,
+            count(*) filter (
+                provider[:2] != if(({LIVES.format(day="visit_date")}) = '974', '9D',
+                {LIVES.format(day="visit_date")})
+            ) as elsewhere
+        from truth_visits join truth_persons using (index) where kind = 'gp' group by all
+        order by before"""
+    after, before = base.execute(seen).fetchall()
+    assert after[1] > 1000 and before[1] > 10 and after[2] == before[2] == 0
+    lines = f"""
+        select count(*) from ER_PRS_F p join truth_persons t
+            on p.BEN_RNG_GEM = t.ben_rng_gem::varchar
+            and p.BEN_NIR_PSA in (t.ben_nir_psa, second_psa)
+        where if(BEN_RES_DPT = '097', '974', ltrim(BEN_RES_DPT, '0'))
+            != {LIVES.format(day="strptime(EXE_SOI_DTD, '%d/%m/%Y')::date")}"""
+    assert one(base, lines) == 0
+
+
+def test_each_year_of_a_person_is_that_of_their_life(base: duckdb.DuckDBPyConnection) -> None:
+    wrong = f"""
+        with expected as (
+            select index, birth_date,
+                least(coalesce(death_date, date '{YEAR}-12-31'), date '{YEAR}-12-31') as last_day,
+                greatest(birth_date, date '{YEAR}-01-01') as first_day,
+                {LIVES.format(day="last_day")} as lives
+            from truth_persons
+            where birth_date <= date '{YEAR}-12-31'
+                and coalesce(death_date, date '9999-12-31') >= date '{YEAR}-01-01'
+        )
+        select count(*) from expected e full join truth_person_years y using (index)
+        where y.department is distinct from lives
+            or y.days is distinct from last_day - first_day + 1
+            or y.age is distinct from {YEAR} - year(birth_date)
+            or y.consumer is distinct from (index in (select index from truth_amounts))"""
+    assert one(base, "select count(*) from truth_person_years") > 1000
+    assert one(base, wrong) == 0
+
+
+def test_dispensings_are_the_boxes_of_the_delivered_lines(
+    base: duckdb.DuckDBPyConnection,
+) -> None:
+    differ = f"""
+        with handed as (
+            select t.index, strptime(EXE_SOI_DTD, '%d/%m/%Y')::date as dispensing_date,
+                PHA_PRS_C13 as cip13, sum(PHA_ACT_QSN::int) as n
+            from ER_PHA_F join ER_PRS_F p using ({NINE}) join truth_persons t
+                on p.BEN_RNG_GEM = t.ben_rng_gem::varchar
+                and p.BEN_NIR_PSA in (t.ben_nir_psa, second_psa)
+            group by all
+        )
+        select count(*) from handed full join truth_dispensings
+            using (index, dispensing_date, cip13)
+        where n is distinct from boxes"""
+    assert one(base, "select count(*) from truth_dispensings") > 1000
+    assert one(base, differ) == 0
+    unknown = "select count(*) from ER_PHA_F anti join IR_PHA_R on PHA_PRS_C13 = PHA_CIP_C13"
+    assert one(base, unknown) == 0
+
+
 def test_files_of_three_years_have_three_structures(tmp_path: Path) -> None:
     """2008: no dates in PMSI, no valuation; 2013 and 2019: other columns, other tables."""
     headers: dict[str, list[str]] = {}
@@ -267,6 +332,11 @@ def test_files_of_three_years_have_three_structures(tmp_path: Path) -> None:
         ({"tables": "some"}, "set of tables 'some' is unknown"),
         ({"epoch": -1}, "negative"),
         ({"universe_persons": 0}, "empty"),
+        ({"deaths": 11}, "more deaths than people"),
+        ({"deaths": 6, "years": (2019, 2020)}, "more deaths than people in 2 years"),
+        ({"deaths": 9}, "beyond the model of mortality; ask for at most 2"),
+        ({"deaths": 0}, "at least one"),
+        ({"persons": 0}, "at least one"),
     ],
 )
 def test_a_request_that_cannot_be_met_leaves_nothing(
@@ -278,7 +348,8 @@ def test_a_request_that_cannot_be_met_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_full_disk_ends_in_one_line_and_leaves_nothing(tmp_path: Path, form: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     import signal
 
@@ -286,7 +357,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
         with pytest.raises(OpenChronicError, match="nothing is left there") as raised:
-            generate(tmp_path / "extract", 300, (2019, 2019), 1)
+            generate(tmp_path / "extract", 300, (2019, 2019), 1, format=form)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)

@@ -58,6 +58,12 @@ def test_one_person_in_five_has_an_ald(france: tuple[Path, dict[str, Any]]) -> N
     assert 1.15 < counts["ald_episodes"] / counts["patients"] < 1.40
 
 
+def test_as_many_die_as_are_asked_for(tmp_path: Path) -> None:
+    totals = generate(tmp_path / "extract", 1000, (2019, 2019), 3, dirt="none", deaths=60)
+    # Deaths of one year are sampled so that their number is the sum of the chances.
+    assert 52 <= totals["counts"]["deaths"] <= 68
+
+
 def test_deaths_stays_and_visits_are_of_the_published_order(
     france: tuple[Path, dict[str, Any]],
 ) -> None:
