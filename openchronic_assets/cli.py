@@ -18,6 +18,7 @@ from openchronic_assets.commands import (
     anonymise,
     codelists,
     contracts,
+    exports,
     ingestion,
     machine,
     nomenclatures,
@@ -42,6 +43,7 @@ app.add_typer(contracts.app, name="contracts")
 app.add_typer(nomenclatures.app, name="nomenclatures")
 app.add_typer(codelists.app, name="codelist")
 app.add_typer(releases.app, name="release")
+app.add_typer(exports.app, name="export")
 app.add_typer(research.app, name="research")
 
 
