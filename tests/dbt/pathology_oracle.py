@@ -441,7 +441,7 @@ class Year:
             return (
                 has(stay.main, in_stays) or has(stay.main, RHEUMATOID, ("M081",))
                 or has(stay.main, BLOOD, ("D684", "D685", "D686"))
-                or stay.group.startswith(("28Z01", "28Z02", "28Z03", "28Z04", "11K02", "27C06", "14"))
+                or stay.group.startswith(codes("28Z01 28Z02 28Z03 28Z04 11K02 27C06 14"))
             )  # fmt: skip
 
         found["sup_hospit_ponct"] = any(

@@ -11,29 +11,33 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_runner import ModelRunner, SparkModelRunner
-from pathology_oracle import Act, Ald, Drug, Person, Psychiatry, Stay, Year
+from pathology_oracle import Act, Ald, Drug, Person, Psychiatry, Stay, Year, codes
 
 Rows = dict[str, list[dict[str, Any]]]
 YEARS = range(2016, 2021)
 N = 2020
 
 # Codes in and just outside of every list, so that each rule is tried on both sides.
-CIM10 = (
-    "I200 I209 I21 I219 I23 I250 I259 I26 I269 I60 I639 I65 I66 I69 I694 G81 G819 G46 G45 I50 I501 "
-    "I110 I11 I119 I130 I132 I139 I138 J81 K761 I702 I700 I739 I731 I740 I741 I744 I44 I452 I46 I48 "
-    "I49 I05 I08 I09 I34 I39 Q22 Q20 I10 I15 I27 I42 I51 I71 I77 E10 E112 E149 E15 G590 G632 L97 "
-    "N083 M146 C50 C509 D05 C18 C20 C21 D010 D013 C34 C33 D021 D020 C61 D075 D070 C67 C77 C780 C80 "
-    "D37 D48 Z08 Z080 Z510 Z511 Z512 F20 F29 F31 F32 F38 F45 F48 F10 F12 F17 F19 F11 F70 F79 F84 F98 "
-    "F04 F051 F059 F50 F99 F03 F00 F02 G30 G20 F023 G21 G35 G40 G41 G821 G826 G70 G73 G12 G95 G318 "
-    "J44 J45 J47 J961 J960 K50 K51 K52 M05 M06 M08 M081 M120 M121 M45 M461 M462 M070 M32 M36 E84 D66 "
-    "D68 D684 D691 D692 E75 E83 E85 E88 B20 B24 F024 Z21 Z940 Z941 T861 B18 K74 K76 K77 I85 K85 K87 "
-    "Q44 N18 O800 R10 A15 M41 D57 B65 D61 U071"
-).split()
-ATC = (
-    "A10BA02 A10AB01 A10BX06 A10BK01 A10BD15 C09AA05 C10BX03 C10BX01 C10AA05 C10AB02 C11 N06AB04 "
-    "N05AN01 N05AX08 N05BA12 N05CF02 N06DA02 N04BA02 R03AC02 R01 J05AR03 J05AJ01 J05AF10 J05AP08 "
-    "L01EA01 L01XC03 L01XA01 M01AE01 N02BE01 N02CC01 H02AB06 A10B"
-).split()
+CIM10 = list(
+    codes("""
+    I200 I209 I21 I219 I23 I250 I259 I26 I269 I60 I639 I65 I66 I69 I694 G81 G819 G46 G45 I50
+    I501 I110 I11 I119 I130 I132 I139 I138 J81 K761 I702 I700 I739 I731 I740 I741 I744 I44 I452
+    I46 I48 I49 I05 I08 I09 I34 I39 Q22 Q20 I10 I15 I27 I42 I51 I71 I77 E10 E112 E149 E15 G590
+    G632 L97 N083 M146 C50 C509 D05 C18 C20 C21 D010 D013 C34 C33 D021 D020 C61 D075 D070 C67
+    C77 C780 C80 D37 D48 Z08 Z080 Z510 Z511 Z512 F20 F29 F31 F32 F38 F45 F48 F10 F12 F17 F19
+    F11 F70 F79 F84 F98 F04 F051 F059 F50 F99 F03 F00 F02 G30 G20 F023 G21 G35 G40 G41 G821
+    G826 G70 G73 G12 G95 G318 J44 J45 J47 J961 J960 K50 K51 K52 M05 M06 M08 M081 M120 M121 M45
+    M461 M462 M070 M32 M36 E84 D66 D68 D684 D691 D692 E75 E83 E85 E88 B20 B24 F024 Z21 Z940
+    Z941 T861 B18 K74 K76 K77 I85 K85 K87 Q44 N18 O800 R10 A15 M41 D57 B65 D61 U071
+""")
+)
+ATC = list(
+    codes("""
+    A10BA02 A10AB01 A10BX06 A10BK01 A10BD15 C09AA05 C10BX03 C10BX01 C10AA05 C10AB02 C11 N06AB04
+    N05AN01 N05AX08 N05BA12 N05CF02 N06DA02 N04BA02 R03AC02 R01 J05AR03 J05AJ01 J05AF10 J05AP08
+    L01EA01 L01XC03 L01XA01 M01AE01 N02BE01 N02CC01 H02AB06 A10B
+""")
+)
 GROUPS = ("05M091", "28Z04Z", "28Z01Z", "28Z07Z", "14C08A", "27C062", "11K02J", "90Z00Z")
 ACTS = ("JVJF004", "JVJF008", "JVJB001", "JVRP004", "JAEA003", "JAEA001", "DEQP003")
 
@@ -307,7 +311,9 @@ def test_a_cancer_is_active_or_watched(model_runner: ModelRunner) -> None:
         "follow-up only": Person("2", stays=[followed]),
         "follow-up and chemotherapy": Person("2", stays=[followed, Stay(here, "Z511")]),
         "an old stay": Person("2", stays=[Stay(before, "C509")]),
-        "an old stay and a metastasis": Person("2", stays=[Stay(before, "C509"), Stay(here, "C780")]),
+        "an old stay and a metastasis": Person(
+            "2", stays=[Stay(before, "C509"), Stay(here, "C780")]
+        ),
         "a man": Person("1", stays=[Stay(here, "C509")]),
     }  # fmt: skip
     found = held(evaluated(model_runner, tables(people))["person_pathology"])
@@ -348,8 +354,8 @@ def test_the_dead_have_no_pathology_in_later_years_and_history_is_counted(
 
 
 def test_sources_that_are_not_to_be_used_show_nothing(model_runner: ModelRunner) -> None:
-    rows = tables({"P": Person(stays=[Stay(dt.date(N, 2, 2), "I219")],
-                               drugs=[Drug(dt.date(N, m, 1), "A10BA02") for m in (1, 2, 3)])})  # fmt: skip
+    drugs = [Drug(dt.date(N, month, 1), "A10BA02") for month in (1, 2, 3)]
+    rows = tables({"P": Person(stays=[Stay(dt.date(N, 2, 2), "I219")], drugs=drugs)})
     rows["hospital_stay"][0]["is_used_for_persons"] = False
     for drug in rows["drug_dispensing"]:
         drug["box_count"] = 0
@@ -426,12 +432,12 @@ BEATEN = {"mild_liver": "severe_liver", "diabetes": "diabetes_complicated",
           "malignancy": "metastatic"}  # fmt: skip
 
 
-def charlson(codes: Iterable[str | None]) -> tuple[set[str], int, int]:
+def charlson(found: Iterable[str | None]) -> tuple[set[str], int, int]:
     """Return conditions and both scores of somebody's codes."""
     there = {
         name
         for name, (prefixes, _, _) in CHARLSON.items()
-        if any(code and code.startswith(tuple(prefixes.split())) for code in codes)
+        if any(code and code.startswith(tuple(prefixes.split())) for code in found)
     }
     counted = [name for name in there if BEATEN.get(name) not in there]
     return there, sum(CHARLSON[n][1] for n in counted), sum(CHARLSON[n][2] for n in counted)
@@ -443,12 +449,12 @@ def test_charlson_is_that_of_the_article(model_runner: ModelRunner) -> None:
     pool += [code + "9" for code in pool if len(code) == 3] + CIM10
     people = {}
     for number in range(250):
-        codes = rng.sample(pool, rng.randint(1, 6))
+        own = rng.sample(pool, rng.randint(1, 6))
         end = dt.date(rng.choice((N, N, N, N - 1)), 4, 4)
+        related = own[2] if len(own) > 2 else None
         people[f"p{number:03}"] = Person(
-            stays=[Stay(end, codes[0], tuple(codes[1:2]), (codes[2:3] or [None])[0],
-                        tuple(codes[3:]))]
-        )  # fmt: skip
+            stays=[Stay(end, own[0], tuple(own[1:2]), related, tuple(own[3:]))]
+        )
     rows = tables(people)
     rows["int_consumer"] = [{"person_id": who, "year": N} for who in people]
     for number, person in enumerate(rows["int_person"]):
@@ -457,8 +463,8 @@ def test_charlson_is_that_of_the_article(model_runner: ModelRunner) -> None:
     assert [row["person_id"] for row in found] == sorted(people)
     for number, row in enumerate(found):
         (stay,) = people[row["person_id"]].stays
-        own = (stay.main, *stay.units, stay.related, *stay.others) if stay.end.year == N else ()
-        there, by_1987, by_2011 = charlson(own)
+        said = (stay.main, *stay.units, stay.related, *stay.others) if stay.end.year == N else ()
+        there, by_1987, by_2011 = charlson(said)
         assert {name for name in CHARLSON if row[f"has_{name}"]} == there
         assert (row["charlson_1987"], row["charlson_2011"]) == (by_1987, by_2011)
         points = None if number % 50 == 0 else min(4, max(0, (number % 110) // 10 - 4))
