@@ -154,9 +154,10 @@ class _Builder:
 
     def care(self) -> Care:
         """Return all lines and details so far."""
-        lines = {
-            name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]
-        }
+        if len(self.parts) > 1:
+            names = self.parts[0]
+            self.parts = [{name: np.concatenate([p[name] for p in self.parts]) for name in names}]
+        lines = self.parts[0]
         details = {
             table: Details({name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
             for table, parts in self.details.items()

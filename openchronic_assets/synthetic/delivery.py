@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import shutil
-from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -30,8 +29,9 @@ from openchronic_assets.synthetic import dirt as dirt_of
 from openchronic_assets.synthetic.layout import LAYOUTS, Layout, file_name
 from openchronic_assets.synthetic.text import Frame, plain
 
-# Rows of a Parquet row group: as many whatever the blocks, so that the bytes are the same.
-ROW_GROUP = 65_536
+# Least rows of a Parquet row group but the last: a block of the largest table is one by itself,
+# which spares joining the codes of several.
+ROW_GROUP = 32_768
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class FileTruth:
 
 
 class GroupedWriter:
-    """A Parquet file written in row groups of ``ROW_GROUP``, however the rows come.
+    """A Parquet file written in row groups of ``ROW_GROUP`` and some, each of whole pieces.
 
     Rows may lack columns, which are then empty. ``coded``: text is handed to Parquet as codes, as
     the rows hold it; what is read is the same text.
@@ -192,35 +192,27 @@ class GroupedWriter:
             # The schema of Arrow would have readers take codes for the type.
             store_schema=not coded,
         )
-        self._waiting: deque[pa.Table] = deque()
+        self._waiting: list[pa.Table] = []
         self._rows = 0
 
     def write(self, rows: pa.Table) -> None:
         """Add rows."""
         self._waiting.append(rows)
         self._rows += rows.num_rows
-        while self._rows >= ROW_GROUP:
-            self._write(ROW_GROUP)
+        if self._rows >= ROW_GROUP:
+            self._write()
 
-    def _write(self, count: int) -> None:
-        """Write the first ``count`` of the rows that wait as one row group."""
-        parts: list[pa.Table] = []
-        missing = count
-        while missing:
-            first = self._waiting.popleft()
-            if first.num_rows > missing:
-                self._waiting.appendleft(first.slice(missing))
-                first = first.slice(0, missing)
-            parts.append(first)
-            missing -= first.num_rows
+    def _write(self) -> None:
+        """Write the rows that wait as one row group."""
+        parts, count = self._waiting, self._rows
+        self._waiting, self._rows = [], 0
         columns = [_joined(parts, each) for each in self._schema]
         self._writer.write_table(pa.table(columns, schema=self._schema), count)
-        self._rows -= count
 
     def close(self) -> None:
         """Write what waits and close the file."""
         if self._rows:
-            self._write(self._rows)
+            self._write()
         self._writer.close()
 
 

@@ -267,7 +267,7 @@ def _drawn(asked: Request, processes: int) -> Iterator[Drawn]:
     try:
         for block in range(asked.blocks):
             waiting.append(pool.submit(draw_block, asked, block))
-            if len(waiting) > 2 * workers:
+            if len(waiting) > workers + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
