@@ -189,8 +189,9 @@ def _windows(manifest: Any, unique_id: str) -> dict[str, tuple[Window, Window]]:
     found: dict[str, tuple[Window, Window]] = {}
     # A seed depends on macros only.
     for parent in getattr(node.depends_on, "nodes", []):
-        # What a history model lets through is its own affair, whoever reads it.
-        shift = (0, 0) if _is_history(manifest, parent) else (back, ahead)
+        # What a history model lets through of the past is its own affair, whoever reads it; who
+        # looks ahead sees what the history tells of those years.
+        shift = (0, ahead) if _is_history(manifest, parent) else (back, ahead)
         for table, (theirs_back, theirs_ahead) in _windows(manifest, parent).items():
             if materialized == "history":
                 window = (back, ahead)

@@ -96,6 +96,64 @@ CASES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], dict[str, Any
     ("T_MCOaaB", "not_valued"): (
         {"valuation_code": "0"}, {"valuation_code": "5"}, {"valuation_code": None},
     ),
+    ("T_MCOaaB", "without_chaining_row"): (
+        {"has_chaining": False}, {"has_chaining": True}, {"has_chaining": False},  # never NULL
+    ),
+    ("T_MCOaaB", "without_dates"): (
+        {"entry_date": dt.date(2020, 1, 1), "discharge_date": None},
+        {"entry_date": dt.date(2020, 1, 1), "discharge_date": dt.date(2020, 1, 1)},
+        {"entry_date": None, "discharge_date": None},
+    ),
+    ("T_MCOaaB", "discharge_before_entry"): (
+        {"entry_date": dt.date(2020, 1, 2), "discharge_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "discharge_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "discharge_date": None},
+    ),
+    ("T_MCOaaB", "length_unlike_dates"): (
+        {"length_of_stay": 2, "date_nights": 3},
+        {"length_of_stay": 2, "date_nights": 2},
+        {"length_of_stay": None, "date_nights": 2},
+    ),
+    ("T_MCOaaB", "without_main_diagnosis"): (
+        {"main_diagnosis": None}, {"main_diagnosis": "I500"}, {"main_diagnosis": None},
+    ),
+    ("T_MCOaaC", "not_followed"): (
+        {"is_followed": False}, {"is_followed": True}, {"is_followed": None},  # never NULL
+    ),
+    ("T_MCOaaC", "session_apart"): (
+        {"is_session": True}, {"is_session": False}, {"is_session": None},  # never NULL
+    ),
+    ("T_MCOaaC", "unusable_dates"): (
+        {"entry_date": dt.date(2020, 1, 2), "end_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "end_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "end_date": None},
+    ),
+    ("T_MCOaaC", "overlapping_stay"): (
+        {"is_crossed": True}, {"is_crossed": False}, {"is_crossed": None},  # never NULL
+    ),
+    ("T_MCOaaC", "stay_after_death"): (
+        {"entry_date": dt.date(2020, 1, 2), "death_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "death_date": dt.date(2020, 1, 1)},
+        {"entry_date": dt.date(2020, 1, 1), "death_date": None},
+    ),
+    ("T_MCOaaA", "act_without_stay"): ({"stay_id": None}, {"stay_id": "s"}, {"stay_id": None}),
+    ("T_MCOaaA", "act_without_code"): (
+        {"procedure_code": None}, {"procedure_code": "DEQP003"}, {"procedure_code": None},
+    ),
+    ("T_MCOaaA", "act_outside_stay"): (
+        {
+            "procedure_date": dt.date(2020, 1, 3), "entry_date": dt.date(2020, 1, 1),
+            "discharge_date": dt.date(2020, 1, 2),
+        },
+        {
+            "procedure_date": dt.date(2020, 1, 2), "entry_date": dt.date(2020, 1, 2),
+            "discharge_date": dt.date(2020, 1, 2),
+        },
+        {
+            "procedure_date": None, "entry_date": dt.date(2020, 1, 2),
+            "discharge_date": dt.date(2020, 1, 2),
+        },
+    ),
     ("T_SSRaaB", "error_group"): (
         {"gme_code": "9001A0"}, {"gme_code": "0190A0"}, {"gme_code": None},
     ),

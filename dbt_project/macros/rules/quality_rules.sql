@@ -283,9 +283,63 @@
   when: main_diagnosis is null
   missing: flagged
   uses: []
-  fr: Sans diagnostic principal.
-  en: Without a main diagnosis.
+  fr: Séjour sans diagnostic principal.
+  en: Stay without a main diagnosis.
   source: "Schéma SNDS, T_MCOaaB.DGN_PAL"
+
+- rule: not_followed
+  table: T_MCOaaC
+  flag: is_not_followed
+  when: not is_followed
+  missing: not flagged
+  uses: [episodes]
+  fr: >-
+    Séjour MCO de personne, mal chaîné, en double, en erreur ou engendré : dans aucun épisode. Une
+    prestation pour un autre établissement y reste.
+  en: >-
+    MCO stay of nobody, badly chained, double, in error or generated: in no episode. A service for
+    another hospital stays in.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: session_apart
+  table: T_MCOaaC
+  flag: is_session_apart
+  when: is_session
+  missing: not flagged
+  uses: [episodes]
+  fr: Séances (GHM en 28), à part des épisodes.
+  en: Sessions (GHM beginning with 28), apart from episodes.
+  source: "DGOS et ATIH, réhospitalisation à 30 jours"
+- rule: unusable_dates
+  table: T_MCOaaC
+  flag: has_unusable_dates
+  when: entry_date is null or end_date is null or end_date < entry_date
+  missing: flagged
+  uses: [episodes]
+  fr: Date d'entrée ou de sortie absente, ou sortie avant l'entrée ; dans aucun épisode.
+  en: Date of entry or discharge missing, or discharge before entry; in no episode.
+  source: "Schéma SNDS, T_MCOaaC"
+- rule: overlapping_stay
+  table: T_MCOaaC
+  flag: is_overlapping
+  when: is_crossed
+  missing: not flagged
+  uses: []
+  fr: >-
+    Séjour qui en chevauche un autre de la même personne dans un autre établissement, prestations
+    pour un autre établissement à part.
+  en: >-
+    Stay that overlaps another of the same person in another establishment, services for another
+    hospital apart.
+  source: "Open Chronic"
+- rule: stay_after_death
+  table: T_MCOaaC
+  flag: is_after_death
+  when: entry_date > death_date
+  missing: not flagged
+  uses: []
+  fr: Entrée après le décès connu de la personne ; son épisode n'est pas un séjour source.
+  en: Entry after the known death of the person; its episode is no index episode.
+  source: "Open Chronic"
 
 - rule: act_without_stay
   table: T_MCOaaA
@@ -302,8 +356,8 @@
   when: procedure_code is null
   missing: flagged
   uses: [care]
-  fr: Acte sans code.
-  en: Procedure without a code.
+  fr: Acte sans code CCAM, non compté.
+  en: Procedure without a CCAM code, not counted.
   source: "Schéma SNDS, T_MCOaaA.CDC_ACT"
 - rule: act_outside_stay
   table: T_MCOaaA

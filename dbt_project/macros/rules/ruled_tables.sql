@@ -19,6 +19,11 @@
             'raw_year': '_table_year', 'raw_amount': none,
         },
         {
+            'table': 'T_MCOaaC', 'model': 'hospital_episode_stay', 'where': "field = 'mco'",
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 't_mcoaab',
+            'raw_year': '_table_year', 'raw_amount': none,
+        },
+        {
             'table': 'T_MCOaaA', 'model': 'stay_procedure', 'where': "field = 'mco'",
             'amount': 'cast(null as decimal(18, 2))', 'raw': 't_mcoaaa',
             'raw_year': '_table_year', 'raw_amount': none,

@@ -15,7 +15,7 @@ with
 {%- for ruled in openchronic.ruled_tables() %}
 {%- set rules = openchronic.rules_of(ruled.table) %}
 {%- set uses = openchronic.uses_of(ruled.table) %}
-{{ ruled.raw }}_flagged as (
+{{ ruled.table | lower }}_flagged as (
     select
         {{ ruled.amount }} as amount
         {%- for rule in rules %},
@@ -25,7 +25,7 @@ with
     where year = {{ openchronic.build_year() }} and {{ ruled.where }}
 ),
 
-{{ ruled.raw }}_counted as (
+{{ ruled.table | lower }}_counted as (
     select
         cast(count(*) as bigint) as staged_row_count,
         cast(sum(amount) as decimal(18, 2)) as staged_amount
@@ -45,7 +45,7 @@ with
         {%- do before.append(rule.flag) %}
         {%- endfor %}
         {%- endfor %}
-    from {{ ruled.raw }}_flagged
+    from {{ ruled.table | lower }}_flagged
 ),
 {% endfor %}
 
@@ -90,7 +90,7 @@ counted as (
                 then total.{{ flag }}_{{ use }}_amount
             {%- endfor %}
         end as order_amount
-    from {{ ruled.raw }}_counted as total
+    from {{ ruled.table | lower }}_counted as total
     cross join (
         values
         {%- for use, rule, flag, position in places %}
