@@ -16,7 +16,11 @@ with linked as (
         *,
         coalesce(
             left(cim10, 3),
-            concat('ALD ', cast(ald_num_delivered as {{ dbt.type_string() }})),
+            -- concat() of DuckDB skips a NULL, that of Spark is NULL.
+            case
+                when ald_num_delivered is not null
+                    then concat('ALD ', cast(ald_num_delivered as {{ dbt.type_string() }}))
+            end,
             'unknown'
         ) as chain_code
     from {{ ref('int_ald_exemption') }}
