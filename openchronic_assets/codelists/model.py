@@ -163,9 +163,8 @@ class Criterion:
                 raise CodeListError(
                     f"{where}: only a stay has codes {name}, in positions: {', '.join(POSITIONS)}"
                 )
-        if self.pooled and (
-            of_stay or any(each[0] in ("stay", "psychiatry", "ald") for each in self.pooled)
-        ):
+        together = (self.source, *(each[0] for each in self.pooled))
+        if self.pooled and {"stay", "psychiatry", "ald"} & set(together):
             raise CodeListError(f"{where}: only drugs, acts and groups are pooled")
         if self.started is not None:
             if self.source != "ald":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import csv
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openchronic_assets.codelists import CodeList, CodeListError, lists, load_algorithms, load_list
-from openchronic_assets.codelists.exchange import compare, export, fingerprint, registry, take_in
-from openchronic_assets.codelists.loader import ordered, read_algorithms, read_lists
+from openchronic_assets.codelists.exchange import (
+    compare,
+    compare_versions,
+    export,
+    export_version,
+    find_version,
+    fingerprint,
+    registry,
+    take_in,
+    version_fingerprint,
+)
+from openchronic_assets.codelists.loader import leaves, ordered, read_algorithms, read_lists
 from openchronic_assets.codelists.model import POSITIONS, SOURCES
+from openchronic_assets.codelists.scores import charlson
+from openchronic_assets.codelists.seeds import folder, gather, text
 from openchronic_assets.errors import Refused, UsageError
 from tests.unit.small_deliveries import openchronic
 
@@ -114,6 +127,39 @@ def test_a_list_that_is_not_well_formed_says_why(
         ({"source": "ald", "codes": "coronary", "window": [0, 1]}, "at most n"),
         ({"source": "drug", "codes": "insulins", "started": [-1, 0]}, "only an ALD"),
         ({"source": "ald", "codes": "coronary", "colour": 1}, "missing or unknown"),
+        ({"source": "ald", "codes": "coronary", "started": [-3, -1]}, "began since"),
+        (
+            {"source": "ald", "codes": "coronary", "started": [-1, 0], "window": [-1, 0]},
+            "of year n",
+        ),
+        (
+            {
+                "source": "drug",
+                "codes": "insulins",
+                "absent": "insulins",
+                "absent_positions": ["DA"],
+            },
+            "only a stay has codes absent",
+        ),
+        ({"source": "act", "codes": "dialysis_acts", "dates_large_pack": 2}, "large packs"),
+        (
+            {
+                "source": "ald",
+                "codes": "coronary",
+                "pooled": [{"source": "act", "codes": "dialysis_acts"}],
+            },
+            "are pooled",
+        ),
+        (
+            {
+                "source": "act",
+                "codes": "dialysis_acts",
+                "pooled": [{"source": "group", "codes": "dialysis_acts"}],
+            },
+            "coded in GHM",
+        ),
+        ({"source": "ald", "codes": "coronary", "requires": ["nobody"]}, "no algorithm nobody"),
+        ({"source": "ald", "codes": "coronary", "requires": ["t"]}, "wait for each other"),
     ],
 )
 def test_an_algorithm_that_is_not_well_formed_says_why(
@@ -136,6 +182,104 @@ def test_a_circle_of_precedences_is_refused(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump({"algorithms": both}))
     with pytest.raises(CodeListError, match="wait for each other: one, two"):
         read_algorithms(path, registry(None))
+
+
+def test_what_evaluation_in_one_pass_would_get_wrong_is_refused(tmp_path: Path) -> None:
+    """One gives way to two, which gives way to three: one must give way to three as well."""
+    path = tmp_path / "X.yaml"
+    base = {"label_fr": "x", "label_en": "x", "group": "g"}
+    criteria = [{"source": "ald", "codes": "coronary"}]
+
+    def read(*more: dict[str, object]) -> None:
+        found = [{**base, "name": "three", "criteria": criteria}, *more]
+        path.write_text(yaml.safe_dump({"algorithms": found}))
+        read_algorithms(path, registry(None))
+
+    two = {**base, "name": "two", "criteria": criteria, "unless": ["three"]}
+    one = {**base, "name": "one", "criteria": criteria, "unless": ["two"]}
+    with pytest.raises(CodeListError, match="algorithm one: what two requires and gives way to"):
+        read(two, one)
+    read(two, one | {"unless": ["two", "three"]})
+    conditional = [criteria[0] | {"requires": ["two"]}]
+    with pytest.raises(CodeListError, match="which is not plain criteria"):
+        read(two, one | {"unless": [], "criteria": conditional})
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "has no criterion"),
+        ({"members": ["a"], "residual": {"source": "ald"}}, "criteria, or a residual, or members"),
+        ({"members": ["a"], "unless": ["b"]}, "takes its members as they are"),
+        ({"residual": {"source": "drug"}}, "source ald or stay"),
+        ({"residual": {"source": "stay", "numbers": [3]}}, "numbers from 0 to 32"),
+        ({"residual": {"numbers": [3]}}, "missing or unknown"),
+        ({"residual": {"source": "ald"}, "sex": "3"}, "sex is 1, 2"),
+    ],
+)
+def test_other_kinds_of_algorithms_say_what_is_wrong(
+    tmp_path: Path, fields: dict[str, object], why: str
+) -> None:
+    path = tmp_path / "X.yaml"
+    one = {"name": "t", "label_fr": "t", "label_en": "t", "group": "g"} | fields
+    path.write_text(yaml.safe_dump({"algorithms": [one]}))
+    with pytest.raises(CodeListError, match=why):
+        read_algorithms(path, registry(None))
+
+
+def test_the_fifty_six_names_of_the_cartographie_are_there() -> None:
+    found = load_algorithms("G6-like")
+    tops = {name for name in found if name.startswith("top_")}
+    assert len(tops) == 56
+    # The union of everything holds each of them, and nothing that is not published but the rest of
+    # the long-term conditions.
+    whole = set(leaves("sup_PatMatHos_cat", found))
+    assert {top for top in tops if found[top].criteria} <= whole
+    assert {name for name in whole if name.startswith("fact_")} == {"fact_ALDAutr_listed"}
+    numbers = [n for one in found.values() if one.residual for n in one.residual.numbers]
+    assert sorted(numbers) == list(range(33))
+
+
+def test_names_are_those_of_the_official_tables() -> None:
+    from openchronic_assets.contracts import load
+
+    official = {column.name for column in load("CT_IND_AAAA_GN").columns}
+    ours = {name.upper() for name, one in load_algorithms("G6-like").items() if one.is_published}
+    assert ours <= official
+    left_out = {n for n in official - ours if n.startswith(("TOP_", "SUP_"))}
+    assert left_out == {
+        "SUP_FAGLP1_IND", "SUP_HVHC_CAT", "SUP_HVHC_CHR", "SUP_IRHEMOP_IND_EXCLU",
+        "SUP_IRTRHEMOSEV_IND", "SUP_PETIT_CONSO", "SUP_PETIT_CONSO_EXCLU", "SUP_POPTOT_CAT",
+        "TOP_IND", "TOP_MT",
+    }  # fmt: skip
+
+
+def test_seeds_are_what_the_files_say() -> None:
+    for name, rows in gather().items():
+        written = (folder() / f"{name}.csv").read_text(encoding="utf-8")
+        assert written == text(name, rows), "run: python -m openchronic_assets.codelists.seeds"
+
+
+def test_macros_name_the_conditions_and_flags_of_the_seeds() -> None:
+    macros = folder().parent / "macros" / "conditions"
+
+    def named(file: str) -> list[str]:
+        return re.findall(r"'(\w+)'", (macros / file).read_text(encoding="utf-8"))
+
+    assert named("charlson_conditions.sql") == [one.name for one in charlson()]
+    ours = {name.lower() for name, one in load_algorithms("G6-like").items() if one.is_published}
+    assert set(named("mapping_flags.sql")) == ours
+
+
+def test_charlson_weighs_what_the_articles_weigh() -> None:
+    weights = {one.name: (one.weight_1987, one.weight_2011) for one in charlson()}
+    assert sum(old for old, _ in weights.values()) == 33
+    assert sum(new for _, new in weights.values()) == 26
+    assert weights["metastatic"] == (6, 6) and weights["hiv"] == (6, 2)
+    assert {one.name: one.beaten_by for one in charlson() if one.beaten_by} == {
+        "mild_liver": "severe_liver", "diabetes": "diabetes_complicated",
+        "malignancy": "metastatic",
+    }  # fmt: skip
 
 
 PREFIX = st.from_regex(r"[IJ][0-9][0-9][0-9]{0,2}", fullmatch=True)
@@ -234,6 +378,74 @@ def test_the_command_line_lists_compares_and_exchanges(tmp_path: Path) -> None:
     assert again.code == 2
     assert "there already" in again.err
     assert openchronic("codelist", "show", "nothing").code == 2
+
+
+def test_a_version_goes_out_with_its_lists_and_comes_in_elsewhere(tmp_path: Path) -> None:
+    found = registry(None)
+    original = load_algorithms("G9-like")
+    bundle, there = tmp_path / "bundle.yaml", tmp_path / "registry"
+    export_version("G9-like", original, found, bundle)
+    assert set(take_in(bundle, there).values()) == {"same"}
+    # Under another name it is new there, and means the same.
+    bundle.write_text(bundle.read_text().replace("G9-like", "theirs"))
+    assert take_in(bundle, there)["theirs"] == "new"
+    assert find_version("theirs", there) == original
+    assert version_fingerprint(find_version("theirs", there), found) == version_fingerprint(
+        original, found
+    )
+    assert take_in(bundle, there)["theirs"] == "same"
+    assert compare_versions(load_algorithms("G6-like"), original) == {
+        "top_Covid_ind": "only in the second"
+    }
+
+
+def test_a_version_that_was_touched_or_changes_one_that_ships_is_refused(tmp_path: Path) -> None:
+    found, bundle = registry(None), tmp_path / "bundle.yaml"
+    export_version("G6-like", load_algorithms("G6-like"), found, bundle)
+    document = yaml.safe_load(bundle.read_text())
+    document["algorithms"][0]["criteria"][0]["window"] = [-1, 0]
+    bundle.write_text(yaml.safe_dump(document))
+    with pytest.raises(Refused, match="G6-like are not those that its fingerprint says"):
+        take_in(bundle, tmp_path / "r")
+    del document["fingerprints"]["G6-like"]
+    bundle.write_text(yaml.safe_dump(document))
+    with pytest.raises(Refused, match="G6-like holds other codes than that of the same name"):
+        take_in(bundle, tmp_path / "r")
+    document["version"] = "../outside"
+    bundle.write_text(yaml.safe_dump(document))
+    with pytest.raises(CodeListError, match="a version is letters"):
+        take_in(bundle, tmp_path / "r")
+    document |= {"version": "mine", "lists": []}
+    document["algorithms"][0]["criteria"][0]["codes"] = "nowhere"
+    bundle.write_text(yaml.safe_dump(document))
+    with pytest.raises(CodeListError, match="no code list nowhere"):
+        take_in(bundle, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_cards_say_flag_source_review_validity_and_concordance(tmp_path: Path) -> None:
+    def said(*arguments: object) -> dict[str, Any]:
+        answer = openchronic("codelist", *arguments, "--home", tmp_path / "home", "--json")
+        assert answer.code == 0, answer.err
+        return answer.json()
+
+    shown = {row["field"]: row["value"] for row in said("show", "anti_dementia")["rows"]}
+    assert shown["flag"] == "A" and shown["valid_to"] == "2018"
+    assert shown["reviewed_by"] == shown["concordance"] == "not said"
+    assert shown["source"] and shown["author"] and len(shown["fingerprint"]) == 16
+    listed = {row["name"]: row for row in said("list")["lists"]}
+    assert listed["anti_dementia"]["reviewed"] == "nobody"
+    assert listed["anti_dementia"]["valid"] == "-2018"
+    rules = {row["algorithm"]: row for row in said("show", "G6-like")["rows"]}
+    assert "3 dates, 2 with a large pack" in rules["top_FDiabet_ind"]["criteria"]
+    assert rules["sup_Cvaig_cat"]["criteria"].startswith("any of top_CvIDM_aig")
+    assert rules["sup_ALDAutr_31_ind"]["criteria"] == "ald 31 that no criterion names"
+    assert said("diff", "G6-like", "G9-like") == {
+        "same": False, "algorithms": {"top_Covid_ind": "only in the second"}
+    }  # fmt: skip
+    bundle = tmp_path / "v.yaml"
+    assert said("export", bundle, "G6-like")["lists"] > 80
+    assert set(said("import", bundle)["lists"].values()) == {"same"}
 
 
 @pytest.mark.conformance
