@@ -53,6 +53,12 @@ METHODS = ("full-domain", "local")
 # A column that counts up by one over fewer rows than this may do so by chance.
 _NUMBERED = 10
 
+_FEW = 11
+_PERSON = re.compile(
+    r"(^|[_\W])(person|personne|patient|benef|beneficiaire|nir|nss|ssn|uuid|guid|ipp|iep|"
+    r"matricule|identifiant|identifier|mail|email|phone|telephone)($|[_\W])",
+    re.IGNORECASE,
+)
 _IDENTIFIER = re.compile(
     r"(^|[_\W])(id|ids|index|idx|row|rowid|rownum|num|numero|no|nir|nss|ssn|uuid|guid|key|cle|"
     r"ident|identifiant|identifier|matricule|ipp|iep|mail|email|phone|tel|telephone|nom|name|"
@@ -263,12 +269,18 @@ def _undeclared(
 
 
 def _points_at_rows(column: pa.ChunkedArray, name: str) -> bool:
-    """Tell whether a column never repeats and is named like an identifier or counts the rows."""
+    """Tell whether a column numbers the rows, or is named like an identifier and never repeats.
+
+    One named like a person's points at rows too where a value has fewer than 11 of them.
+    """
     if pa.types.is_nested(column.type) or len(column) < 2:
         return False
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if pc.count_distinct(column, mode="all").as_py() < len(column):
+    distinct = pc.count_distinct(column, mode="all").as_py()
+    if _PERSON.search(name) and distinct > _FEW and distinct * _FEW > len(column):
+        return True
+    if distinct < len(column):
         return False
     if _IDENTIFIER.search(name):
         return True

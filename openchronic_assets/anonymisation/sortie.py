@@ -20,17 +20,22 @@ import io
 import itertools
 import json
 import os
+import re
+import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from openchronic_assets.anonymisation import journal
 from openchronic_assets.anonymisation.composition import MERGED, finest, released
+from openchronic_assets.anonymisation.microdata import read_table as rows_of
 from openchronic_assets.anonymisation.release import vault_key
 from openchronic_assets.anonymisation.suppression import intervals
 from openchronic_assets.anonymisation.tables import DOMINANCE, THRESHOLD, Dimension
@@ -40,6 +45,12 @@ from openchronic_assets.settings import Home
 TOTALS = frozenset(("*", "total", "ensemble", "tous", "toutes", "all"))
 COUNTS = ("people", "persons", "patients", "personnes", "effectif", "n", "count")
 MISSING = "(missing)"
+_CODES = re.compile(
+    r"(?i)(^|_)(dep|departe?ment|region|commune|sexe?|age|ald|year|annee|an|month|mois|quarter|"
+    r"trimestre|code|class|group|level|niveau|finess|cmd|ghm|atc|cim|quintile|decile)"
+)
+"""Names of columns whose numbers are categories."""
+
 LARGEST_CUBE = 20_000
 
 Cell = tuple[str, ...]
@@ -97,20 +108,12 @@ def read_table(
     if (amount is None) != (largest is None):
         raise UsageError("an amount goes with its largest contributor: give --amount and --largest")
     try:
-        with duckdb.connect() as connection:
-            reader = (
-                "read_parquet($f)"
-                if path.suffix.lower() == ".parquet"
-                else "read_csv($f, all_varchar = true, header = true)"
-            )
-            cursor = connection.execute(f"select * from {reader}", {"f": str(path)})
-            header = [column[0] for column in cursor.description or []]
-            rows = cursor.fetchall()
-    except (duckdb.Error, OSError) as error:
-        raise UsageError(
-            f"{path.name} cannot be read as a table ({type(error).__name__}); give CSV or Parquet "
-            "with a header"
-        ) from None
+        # Every line is a cell of the table: no reader that skips what it does not understand.
+        read = rows_of(path)
+    except OpenChronicError as error:
+        raise UsageError(f"{path.name} cannot be read as a table: {error}") from None
+    header = list(read.table.column_names)
+    rows = list(zip(*(column.to_pylist() for column in read.table.columns), strict=True))
     if not rows:
         raise UsageError(f"{path.name} has no row")
     folded = {name.casefold(): name for name in header}
@@ -126,12 +129,24 @@ def read_table(
         raise UsageError(f"{path.name}: there is no column beside the counts")
     for name in dimensions:
         values = [row[header.index(name)] for row in rows]
+        given = [v for v in values if v is not None and str(v).casefold().strip() not in TOTALS]
+        numbers = [_figure(v) for v in given]
         if any(isinstance(v, float) for v in values) or (
-            len(set(values)) > 20 and all(_decimal(v) for v in values if v not in (None, ""))
+            given and None not in numbers and any(n != int(n) for n in numbers if n is not None)
         ):
             raise UsageError(
                 f"{path.name}: column {name} holds numbers and is no category; a rate or an "
                 "interval gives its counts away: take it out, or compute it outside from the table"
+            )
+    for name in dimensions:
+        values = [row[header.index(name)] for row in rows]
+        others = [header.index(other) for other in dimensions if other != name]
+        alone = {tuple(row[d] for d in others) for row in rows}
+        if others and len(alone) == len(rows) and _counts_like(name, values):
+            raise UsageError(
+                f"{path.name}: column {name} holds numbers that the other columns decide: it looks "
+                "like a second count. Name it with --stays, take it out, or take it out as a "
+                "table of its own"
             )
     table = Table(tuple(dimensions), {}, {}, {})
     for line, row in enumerate(rows, start=2):
@@ -155,11 +170,24 @@ def _label(value: Any) -> str:
     return text or MISSING
 
 
-def _decimal(value: Any) -> bool:
+def _figure(value: Any) -> float | None:
+    """Return the number that a text writes, ``2,5 %`` too; None for any other text."""
+    text = str(value).replace(",", ".").strip(" %‰\u00a0\u202f")
     try:
-        return float(value) != int(float(value))
-    except (TypeError, ValueError):
+        number = float(text)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _counts_like(name: str, values: Sequence[Any]) -> bool:
+    """Tell whether a column is all numbers that are no years and no codes known as such."""
+    texts = [str(value).strip() for value in values if value is not None]
+    if _CODES.search(name) or not texts:
         return False
+    return all(
+        re.fullmatch(r"0|[1-9]\d*(\.0*)?", t) for t in texts if t.casefold() not in TOTALS
+    ) and not all(re.fullmatch(r"(19|20)\d\d", t) for t in texts)
 
 
 def _whole(value: Any, path: Path, line: int, column: str) -> int | None:
@@ -221,8 +249,12 @@ def problems(
     derived, broken = _derived(table, [], threshold)
     rule = "complementary"
     if not derived and not broken and linked:
-        derived, broken = _derived(table, linked, threshold)
         rule = "differencing"
+        derived, apart = _derived(table, linked, threshold)
+        # Together they are of several populations: then each of them alone. One that contradicts
+        # the table is of other people, and was compared cell by cell.
+        for other in linked if apart else ():
+            derived = max(derived, _derived(table, [other], threshold)[0])
     if derived:
         found.append(Problem(rule, derived, "small cells follow from what is shown"))
     if broken:
@@ -289,6 +321,9 @@ def _derived(table: Table, earlier: Sequence[Table], threshold: int) -> tuple[in
             for part in value.split(MERGED):
                 parts.setdefault(part, set()).add(value)
         apart = sorted({tuple(sorted(inside)) for inside in parts.values()})
+        if earlier and listed:
+            # A total taken out before may count people whom no category listed here does.
+            apart.append(())
         rows = {value: [value in inside for inside in apart] for value in sorted(listed)}
         nodes = ["*", *rows] if len(apart) > 1 else list(rows) or ["*"]
         cover = np.array([rows.get(node, [True] * max(1, len(apart))) for node in nodes])
@@ -434,10 +469,9 @@ def take_out(
         raise UsageError("say who takes the table out: --user NAME")
     if threshold < THRESHOLD:
         raise UsageError(f"the threshold is at least {THRESHOLD}")
-    table = read_table(path, **columns)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
     home.create()
+    table, content = _copied(home, path, columns)
+    digest = hashlib.sha256(content).hexdigest()
     with _locked(home):
         register = home.vault / "sorties"
         register.mkdir(mode=0o700, exist_ok=True)
@@ -495,6 +529,35 @@ def take_out(
         "proof": proof,
         "journal": entry["seq"],
     }
+
+
+def _copied(home: Home, path: Path, columns: Mapping[str, str | None]) -> tuple[Table, bytes]:
+    """Read a file once; return the table and the bytes that may leave.
+
+    What is judged is a copy, so that a file changed meanwhile changes nothing. A Parquet file is
+    written anew: its metadata, statistics and dictionaries may hold what its rows do not.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read ({type(error).__name__})") from None
+    work = home.scratch / f".sortie-{uuid.uuid4().hex}"
+    work.mkdir(mode=0o700, parents=True)
+    try:
+        copy = work / path.name
+        copy.write_bytes(content)
+        table = read_table(copy, **columns)
+        if path.suffix.lower() == ".parquet":
+            read = pq.read_table(copy)
+            columns_ = [
+                each.cast(each.type.value_type) if pa.types.is_dictionary(each.type) else each
+                for each in read.columns
+            ]
+            pq.write_table(pa.table(columns_, names=read.column_names), copy, store_schema=False)
+            content = copy.read_bytes()
+        return table, content
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def verify_proof(home: Home, folder: Path) -> dict[str, Any]:

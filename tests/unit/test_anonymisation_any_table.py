@@ -534,3 +534,17 @@ def test_the_command_line_refuses_with_its_codes(
     assert run(*common, "--quasi", "age,place", "--k", 5)[0] == 1
     assert "not leaves" in capsys.readouterr().out
     assert not (folder / "o.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["person", "patient_id", "NIR"])
+def test_a_person_who_has_several_rows_is_not_published_by_mistake(
+    tmp_path: Path, name: str
+) -> None:
+    """Two rows each: the column repeats, and tells people apart all the same."""
+    table = pa.table({"sex": ["1", "2"] * 30, name: [f"p{i // 2}" for i in range(60)]})
+    tree = {"sex": [("1", "*"), ("2", "*")]}
+    with pytest.raises(UsageError, match=f"column {name} tells the rows apart"):
+        anonymise(table, ["sex"], tree, k=11)
+    # A kind of patient is no patient.
+    kinds = pa.table({"sex": ["1", "2"] * 30, name: [f"type {i % 4}" for i in range(60)]})
+    assert name in anonymise(kinds, ["sex"], tree, k=11).table.column_names

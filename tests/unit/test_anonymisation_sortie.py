@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from openchronic_assets.anonymisation import journal, release
+from openchronic_assets.anonymisation import journal, release, sortie
 from openchronic_assets.anonymisation.composition import released
 from openchronic_assets.anonymisation.gate import expected, inspect, judge
 from openchronic_assets.anonymisation.sortie import (
@@ -254,3 +254,86 @@ def test_a_release_a_few_people_away_from_a_sortie_is_refused(
     request = release._requests(folder, evidence, report)[0]
     found = judge(inspect(replace(request, sorties=(str(kept),))), expected(request)).failed
     assert ("earlier_releases" not in found) is passes
+
+
+HIDDEN = [
+    ("secret,3\nx\ndepartment,people\n23,41\n", "cannot be read"),
+    ("#hidden: 3 patients\ndepartment,people\n23,60\n", "no column of people"),
+    ("department,people\n23,43,9\n62,70\n", "cannot be read"),
+    ("department,deaths,people\n23,3,400\n62,14,700\n", "column deaths holds numbers that"),
+    ("department,rate,people\n23,2.5%,400\n62,3.5%,700\n", "column rate holds numbers"),
+    ("department;rate;people\n23;2,5;400\n62;3,25;700\n", "column rate holds numbers"),
+    ("department,people\n23,nan\n62,70\n", "whole number"),
+    ("department,people\n23,0x10\n", "whole number"),
+    ("", "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("text", "what"), HIDDEN)
+def test_nothing_leaves_in_lines_and_columns_that_are_not_judged(
+    home: Home, tmp_path: Path, text: str, what: str
+) -> None:
+    with pytest.raises(UsageError, match=what):
+        take_out(home, write(tmp_path / "t.csv", text), "Eve")
+    assert not (home.exports / "sorties").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfdepartment;people\n23;140\n62;170\n",
+        "department;people\n23;1 140\n62;1 170\n".encode("utf-16"),
+        b"year,department,people\n2020,23,140\n2021,62,170\n",
+    ],
+)
+def test_foreign_files_and_columns_of_codes_are_tables(
+    home: Home, tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    assert take_out(home, path, "Ada")["delivered"]
+
+
+def test_a_parquet_table_leaves_without_what_its_rows_do_not_hold(
+    home: Home, tmp_path: Path
+) -> None:
+    places = pa.DictionaryArray.from_arrays([0, 1], ["A", "B", "SECRET"])
+    table = pa.table({"hospital": places, "people": [400, 500]})
+    path = tmp_path / "t.parquet"
+    pq.write_table(table.replace_schema_metadata({"note": "SECRET"}), path)
+    assert b"SECRET" in path.read_bytes()
+    result = take_out(home, path, "Ada")
+    out = Path(result["folder"]) / "t.parquet"
+    assert b"SECRET" not in out.read_bytes()
+    assert pq.read_table(out).to_pydict() == {"hospital": ["A", "B"], "people": [400, 500]}
+    assert verify_proof(home, Path(result["folder"]))
+
+
+def test_a_file_changed_while_it_is_judged_does_not_leave(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "t.csv", SAFE)
+    judged = sortie.problems
+
+    def swapped(*given: Any) -> Any:
+        write(path, SAFE.replace("40", "4"))
+        return judged(*given)
+
+    monkeypatch.setattr(sortie, "problems", swapped)
+    folder = Path(take_out(home, path, "Eve")["folder"])
+    assert (folder / "t.csv").read_text() == SAFE
+
+
+def test_tables_of_other_people_do_not_stand_in_the_way(home: Home, tmp_path: Path) -> None:
+    """Two that contradict each other, and a third that has nothing to do with them."""
+    for number, count in enumerate((140, 1140)):
+        text = f"department,sex,people\n23,*,{2 * count}\n23,1,{count}\n23,2,{count}\n"
+        assert take_out(home, write(tmp_path / f"{number}.csv", text), "Ada")["delivered"]
+    third = write(tmp_path / "t.csv", "department,sex,people\n62,1,0\n62,2,50\n01,1,40\n01,2,44\n")
+    assert take_out(home, third, "Ada")["delivered"]
+    # But what follows from one of them alone is still found.
+    few = write(tmp_path / "u.csv", "department,sex,people\n23,1,140\n23,2,136\n")
+    assert rules(take_out(home, few, "Ada")) == ["differencing"]
+    # 280 in all, 275 of them known: 5 others.
+    rest = write(tmp_path / "v.csv", "department,age,people\n23,young,100\n23,old,175\n")
+    assert rules(take_out(home, rest, "Ada")) == ["differencing"]
