@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from openchronic_assets import progress
-from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.bench.measure import measure
+from openchronic_assets.errors import OpenChronicError, UsageError
 
 QUASI = ("birth_year", "sex", "dep", "ald", "death_month")
 SENSITIVE = "cond"
@@ -180,13 +182,29 @@ def step(name: str, path: Path) -> dict[str, Any]:
     return taken | {"peak": peak} | {each: found.get(each) for each in kept}
 
 
-def bench_anonymise(sizes: Sequence[int] = SIZES, repeats: int = REPEATS) -> dict[str, Any]:
+EXTENTS = {"small": 500_000, "full": 4_000_000}
+"""People of the private cube, with 30 events each."""
+
+TABLES_SECONDS, CUBE_SECONDS = 600.0, 300.0
+"""For the large cube of counts, and for the private cube of 4 million people."""
+
+EVENTS_SCAN = 5.5
+"""Seconds of the cube's yardstick, one scan of 120 million events, on two cores at rest."""
+
+
+def bench_anonymise(
+    sizes: Sequence[int] = SIZES, repeats: int = REPEATS, size: str = "small"
+) -> dict[str, Any]:
     """Measure recoders and metrics from Parquet to Parquet, written and counted again.
+
+    Then a cube of 680,400 cells is protected and each of its witnesses checked, and a private cube
+    is made of the events of half a million people (``full``: 4 million, 120 million events).
 
     Args:
         sizes: the tables to draw; the last is measured.
         repeats: runs of which the median counts, each in a process of its own; the start of the
             interpreter is left out.
+        size: ``small`` or ``full``, of the private cube.
 
     Returns:
         See :func:`~openchronic_assets.bench.run_bench`. The bars in seconds are for two cores at
@@ -195,12 +213,15 @@ def bench_anonymise(sizes: Sequence[int] = SIZES, repeats: int = REPEATS) -> dic
 
     Raises:
         OpenChronicError: a step failed.
+        UsageError: no such size.
     """
+    if size not in EXTENTS:
+        raise UsageError(f"no size {size!r}; there are: {', '.join(EXTENTS)}")
     with tempfile.TemporaryDirectory(prefix="openchronic-bench-") as name:
         folder = Path(name)
         large = write(folder / "people", population(sizes), hierarchies())
         small = write(folder / "nine", *nine())
-        done, total = 0, 5 * repeats
+        done, total = 0, 8 * repeats
         runs: dict[str, list[dict[str, Any]]] = {}
         for _ in range(repeats):
             for each, path in (
@@ -210,11 +231,23 @@ def bench_anonymise(sizes: Sequence[int] = SIZES, repeats: int = REPEATS) -> dic
                 runs.setdefault(each, []).append(_apart(each, path))
                 done += 1
                 progress.report("anonymise", done, total)
+        shutil.rmtree(folder / "people")
+        whole = tuple(sizes) == SIZES
+        people = EXTENTS[size] if whole else 2_000
+        events = measure("write_events", module="protection", folder=name, people=people).result
+        table = {} if whole else {"people": 50_000, "ages": 2}
+        for _ in range(repeats):
+            for each, given in (
+                ("tables", table), ("events", {"folder": name}), ("cube", {"folder": name}),
+            ):  # fmt: skip
+                taken = measure(each, module="protection", **given).result
+                runs.setdefault(each, []).append(taken)
+                done += 1
+                progress.report("anonymise", done, total)
     scan = _median(runs["scan"], "wall")
     full, local, battery = (
         _median(runs[each], "wall") for each in ("full-domain", "local", "risk")
     )
-    whole = tuple(sizes) == SIZES
     slower = max(1.0, scan / SCAN)
     loss = runs["full-domain"][0]["loss"]
     cases = [
@@ -239,8 +272,44 @@ def bench_anonymise(sizes: Sequence[int] = SIZES, repeats: int = REPEATS) -> dic
         _case("metric battery / scan", battery / scan, "ratio"),
         _case("9 attributes, 12,960 nodes", _median(runs["nine"], "cpu"), "CPU s", 5.0),
         _case("9 attributes, nodes tried", runs["nine"][0]["evaluated"], "nodes"),
+        *_protection(runs, events["events"], people if whole else None, scan, slower),
     ]  # fmt: skip
     return {"name": "anonymise", "cases": cases, "holds": all(each["holds"] for each in cases)}
+
+
+def _protection(
+    runs: dict[str, list[dict[str, Any]]],
+    events: int,
+    people: int | None,
+    scan: float,
+    slower: float,
+) -> list[dict[str, Any]]:
+    """Return the cases of the large cube and of the private one; no bars without ``people``."""
+    found = runs["tables"][0]
+    if any(each["leaks"] or each["negative"] or each["short"] for each in runs["tables"]):
+        raise OpenChronicError("the large cube is not protected: a witness does not hold")
+    tables, look, cube = (_median(runs[each], "wall") for each in ("tables", "events", "cube"))
+    part = (people or 0) / EXTENTS["full"]
+    lag = max(slower, look / (EVENTS_SCAN * part)) if people else 1.0
+    return [
+        _case("tables, cells", found["cells"], "cells"),
+        _case("tables, cells below 11", found["unsafe"], "cells"),
+        _case("tables, cells hidden", found["hidden"], "cells"),
+        _case("tables, protected", _median(runs["tables"], "protect"), "s"),
+        _case(
+            "tables, protected and audited", tables, "s",
+            TABLES_SECONDS * slower if people else None,
+        ),
+        _case("tables, protected and audited / scan", tables / scan, "ratio"),
+        _case("tables, processor", _median(runs["tables"], "cpu"), "s"),
+        _case("tables, memory", _median(runs["tables"], "peak"), "MB"),
+        _case("private cube, events", events, "events"),
+        _case("yardstick: one scan of the events", look, "s"),
+        _case("private cube", cube, "s", CUBE_SECONDS * part * lag if people else None),
+        _case("private cube / its scan", cube / look, "ratio"),
+        _case("private cube, processor", _median(runs["cube"], "cpu"), "s"),
+        _case("private cube, memory", _median(runs["cube"], "peak"), "MB"),
+    ]  # fmt: skip
 
 
 def _apart(name: str, path: Path) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def _peak() -> float:
 
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
-    "tables": tables, "write_events": write_events, "scan": scan, "cube": cube,
+    "tables": tables, "write_events": write_events, "events": scan, "cube": cube,
 }  # fmt: skip
 
 if __name__ == "__main__":

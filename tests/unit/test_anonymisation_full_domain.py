@@ -237,6 +237,12 @@ def test_the_benchmark_runs_and_tells_its_cases() -> None:
     assert by_case["local, records suppressed"]["value"] == 0
     assert by_case["local loss / full-domain loss"]["holds"]
     assert by_case["9 attributes, 12,960 nodes"]["value"] > 0
+    assert (
+        by_case["tables, cells hidden"]["value"] >= by_case["tables, cells below 11"]["value"] > 0
+    )
+    assert by_case["private cube, events"]["value"] == 60_000
+    with pytest.raises(UsageError, match="no size"):
+        bench.bench_anonymise(size="huge")
 
 
 SENSITIVE = ("x", "y", "z", None)
