@@ -22,6 +22,7 @@ from openchronic_assets.commands import (
     ingestion,
     machine,
     nomenclatures,
+    panel,
     releases,
     research,
     sortie,
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From raw SNDS extracts to care pathways, indicators and anonymised releases.",
 )
-for module in (machine, synthetic, ingestion, warehouse, anonymise, sortie):
+for module in (machine, synthetic, ingestion, panel, warehouse, anonymise, sortie):
     app.add_typer(module.app)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(nomenclatures.app, name="nomenclatures")

@@ -90,6 +90,11 @@ class Home:
         return self.lake / "catalogue.duckdb"
 
     @property
+    def panel(self) -> Path:
+        """Which share of the people the builds hold, where not everybody."""
+        return self.lake / "panel.json"
+
+    @property
     def pointer(self) -> Path:
         """The manifest of the current build: model, year, files."""
         return self.lake / "current.json"

@@ -10,3 +10,15 @@
 {% macro panel_weight() -%}
     cast({{ 1 / (var('panel_fraction', 1) | float) }} as double)
 {%- endmacro %}
+
+{#
+    The people drawn, where the build holds a panel: `where` this, in the models that read rows of
+    everybody (the referential and what tells who is who). All other raw rows are the panel's already.
+#}
+{% macro in_panel(person_id) -%}
+    {%- if var('panel_fraction', none) is not none -%}
+    {{ person_id }} in (select panel_person.person_id from plan.panel_person as panel_person)
+    {%- else -%}
+    1 = 1
+    {%- endif -%}
+{%- endmacro %}

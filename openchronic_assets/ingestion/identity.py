@@ -28,23 +28,34 @@ MINIMUM_LENGTH = 32
 PSEUDONYM_LENGTH = 32  # hexadecimal characters: 128 of the 256 bits of HMAC-SHA256
 
 
-def load_secret(home: Home) -> bytes:
+def load_secret(
+    home: Home,
+    variable: str = SECRET_VARIABLE,
+    file_variable: str = SECRET_FILE_VARIABLE,
+    path: Path | None = None,
+) -> bytes:
     """Return the pseudonym secret of a home, creating the embedded one at first use.
+
+    Args:
+        home: where the vault is.
+        variable: environment variable of the secret.
+        file_variable: environment variable of the file that holds it.
+        path: place of the embedded one, where it is another secret's.
 
     Raises:
         OpenChronicError: the secret is unreadable or shorter than 32 characters.
     """
-    if value := os.environ.get(SECRET_VARIABLE):
-        return _checked(value, f"the environment variable {SECRET_VARIABLE}")
-    if name := os.environ.get(SECRET_FILE_VARIABLE):
-        path = Path(name)
-        if not path.is_file():
+    if value := os.environ.get(variable):
+        return _checked(value, f"the environment variable {variable}")
+    if name := os.environ.get(file_variable):
+        given = Path(name)
+        if not given.is_file():
             raise OpenChronicError(
-                f"{SECRET_FILE_VARIABLE} names a file that is not there: create it "
+                f"{file_variable} names a file that is not there: create it "
                 "with at least 32 random characters, readable by the ingestion only"
             )
-        return _checked(path.read_text(encoding="utf-8"), f"the file of {SECRET_FILE_VARIABLE}")
-    path = home.vault / "pseudonym.key"
+        return _checked(given.read_text(encoding="utf-8"), f"the file of {file_variable}")
+    path = path or home.vault / "pseudonym.key"
     if not path.exists():
         _create(path)
     return _checked(path.read_text(encoding="utf-8"), str(path))

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from typing import Any
 import duckdb
 
 from openchronic_assets import __version__
-from openchronic_assets.errors import OpenChronicError, UsageError
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs as raw_inputs
+from openchronic_assets.warehouse import panel
 from openchronic_assets.warehouse.inputs import Inputs
 from openchronic_assets.warehouse.project import TARGETS, Model, code_hash, models, seeds
 
@@ -68,6 +69,7 @@ class Plan:
     code: str
     previous: str | None
     select: str | None = None
+    population: dict[str, Any] = field(default_factory=lambda: dict(panel.EVERYBODY))
 
     @property
     def folder(self) -> Path:
@@ -122,13 +124,15 @@ def plan(
     """Decide what a build of some years writes.
 
     Yearly models are written for the years asked for. Years that another code or another vintage
-    of the referentials made are added, because one catalogue never mixes two of either; the other
-    years are carried over. History models are always rebuilt. With ``select`` (names of models),
-    only those are written and all else is carried over.
+    of the referentials made, or that hold other people (a panel drawn or given up), are added,
+    because one catalogue never mixes two of any; the other years are carried over. History models
+    are always rebuilt. With ``select`` (names of models), only those are written and all else is
+    carried over.
 
     Raises:
         UsageError: no year, an unknown target or model, or a selection that would mix two
             vintages of the referentials.
+        Refused: a selection would mix two populations.
     """
     if not years:
         raise UsageError("a build needs at least one year, for instance --years 2019-2021")
@@ -143,10 +147,17 @@ def plan(
     code = code_hash()
     vintage = raw_inputs.vintage(inputs)
     same_vintage = manifest.get("vintage") == vintage
+    population = panel.population(home)
+    same_people = manifest.get("population", panel.EVERYBODY) == population
     if select is not None and manifest and not same_vintage:
         raise UsageError(
             "the referentials changed since the last build: build all models, not a selection, "
             "so that the catalogue does not mix two vintages"
+        )
+    if select is not None and manifest and not same_people:
+        raise Refused(
+            "the panel changed since the last build: build all models, not a selection, so that "
+            "the catalogue does not mix two populations"
         )
     pairs: list[Pair] = []
     carried: dict[str, dict[str, list[str]]] = {}
@@ -161,7 +172,7 @@ def plan(
         if model.kind == "history":
             pairs.append(Pair(name, None))
             continue
-        fresh = same_vintage and before.get("code") == code
+        fresh = same_vintage and same_people and before.get("code") == code
         mine = set(wanted)
         for year, kept in before.get("years", {}).items():
             if int(year) in mine:
@@ -171,6 +182,8 @@ def plan(
             else:
                 mine.add(int(year))
                 why = "models changed" if same_vintage else "referentials changed"
+                if not same_people:
+                    why = "panel changed"
                 if why not in reasons.setdefault(int(year), []):
                     reasons[int(year)].append(why)
         pairs += [Pair(name, year) for year in sorted(mine)]
@@ -182,6 +195,7 @@ def plan(
         "carried": carried,
         "target": target,
         "engine": f"{engine} {version(engine)}",
+        "population": population,
     }
     text = json.dumps(decided, sort_keys=True)
     return Plan(
@@ -198,6 +212,7 @@ def plan(
         code=code,
         previous=manifest.get("build_id"),
         select=None if select is None else " ".join(sorted(selected)),
+        population=population,
     )
 
 
@@ -317,6 +332,7 @@ def _manifest(plan: Plan, current: dict[str, Any]) -> dict[str, Any]:
         "created_by": {"openchronic": __version__, "target": plan.target},
         "vintage": raw_inputs.vintage(plan.inputs),
         "flux_cutoff": raw_inputs.flux_cutoff(plan.inputs),
+        "population": plan.population,
         "models": entries,
         "seeds": _write_seeds(plan),
         "inputs": raw_inputs.to_json(plan.inputs),

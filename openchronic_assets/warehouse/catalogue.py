@@ -6,7 +6,8 @@ has moved gets a new catalogue at the next start.
 
 Schemas: ``main`` (marts, ``<mart>_labelled`` with a label beside each code, ``ref_<list>``: code
 lists imported and our own), ``intermediate`` (rules), ``snds`` (the delivered tables in effect,
-under their SNDS names, provenance columns last), ``meta`` (which build).
+under their SNDS names, provenance columns last), ``meta`` (which build, whom it holds). Every mart
+has ``population_scope``; the catalogue of a panel shows no delivered table, which hold everybody.
 """
 
 from __future__ import annotations
@@ -24,10 +25,19 @@ from openchronic_assets.settings import Home
 from openchronic_assets.slices import Part
 from openchronic_assets.warehouse import inputs
 from openchronic_assets.warehouse.builds import read_manifest
+from openchronic_assets.warehouse.panel import EVERYBODY, IDENTITIES
 from openchronic_assets.warehouse.raw import PROVENANCE, contract_of, read_parquet, relation_sql
 
 # The oldest storage format that DuckDB 1.4, 1.5 and R's client all open.
 STORAGE_VERSION = "v1.2.0"
+
+# Estimates of a panel over everybody (docs/panel.md): y is a person's, weight that of person_year.
+ESTIMATES = (
+    "panel_total(y, weight) as sum(weight * y)",
+    "panel_total_variance(y, weight) as sum(weight * (weight - 1) * y * y)",
+    "panel_count(weight) as sum(weight)",
+    "panel_count_variance(weight) as sum(weight * (weight - 1))",
+)
 
 
 def connect(home: Home) -> duckdb.DuckDBPyConnection:
@@ -51,7 +61,7 @@ def ensure_catalogue(home: Home) -> bool:
     manifest = read_manifest(home)
     if manifest is None:
         return False
-    raw = {name: parts for name, parts in inputs.current_parts(home).items() if parts}
+    raw = {name: parts for name, parts in _shown(home, manifest).items() if parts}
     lists = nomenclatures(home)
     wanted = _signature(home, manifest, raw, lists)
     if _found(home.catalogue) == wanted:
@@ -72,8 +82,15 @@ def nomenclatures(home: Home) -> dict[str, Path]:
 
 def readable(home: Home) -> list[str]:
     """Return the files outside the builds that the catalogue's views read: raw tables and lists."""
-    raw = [part.path for parts in inputs.current_parts(home).values() for part in parts]
+    shown = _shown(home, read_manifest(home) or {})
+    raw = [part.path for parts in shown.values() for part in parts]
     return [str(path) for path in (*raw, *nomenclatures(home).values())]
+
+
+def _shown(home: Home, manifest: dict[str, Any]) -> dict[str, list[Part]]:
+    """Return the delivered tables that the catalogue shows: none beside the marts of a panel."""
+    everybody = manifest.get("population", EVERYBODY) == EVERYBODY
+    return inputs.current_parts(home) if everybody else {}
 
 
 def _signature(
@@ -120,8 +137,11 @@ def _write(
             connection.execute("create schema meta")
             connection.execute("create schema snds")
             references = _references(connection, home, manifest, lists)
+            population = manifest.get("population", EVERYBODY)
             for name, entry in manifest["models"].items():
-                _view(connection, home, name, entry)
+                if population != EVERYBODY and name in IDENTITIES:
+                    continue
+                _view(connection, home, name, entry, population)
                 if entry["layer"] == "marts" and entry.get("codes"):
                     _labelled(connection, name, entry["codes"], references)
             for name, parts in sorted(raw.items()):
@@ -132,6 +152,13 @@ def _write(
                 f"create view meta.build as select {build} as build_id, "
                 f"{cutoff} as flux_cutoff, {_literal(signature)} as signature"
             )
+            connection.execute(
+                f"create view meta.population as select {_literal(population['scope'])} as "
+                f"population_scope, cast({population.get('fraction', 1)} as double) as fraction, "
+                f"{_literal(population.get('key'))} as panel_key"
+            )
+            for macro in ESTIMATES:
+                connection.execute(f"create macro main.{macro}")
             connection.execute("use memory")
             connection.execute("detach c")
         beside.chmod(0o640)
@@ -142,7 +169,11 @@ def _write(
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, home: Home, name: str, entry: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    home: Home,
+    name: str,
+    entry: dict[str, Any],
+    population: dict[str, Any],
 ) -> None:
     lists = (
         [entry["files"]]
@@ -152,8 +183,14 @@ def _view(
     paths = [home.lake / file for files in lists for file in files]
     schema = "main" if entry["layer"] == "marts" else "intermediate"
     relation = f"{schema}.{name}"
-    connection.execute(f"create view {relation} as select * from {read_parquet(paths)}")
-    connection.execute(f"comment on view {relation} is {_literal(entry['description'])}")
+    selected, scope = "*", _literal(population["scope"])
+    if schema == "main" and "population_scope" not in dict(entry["columns"]):
+        selected += f", {scope} as population_scope"
+    connection.execute(f"create view {relation} as select {selected} from {read_parquet(paths)}")
+    text = entry["description"]
+    if population != EVERYBODY:
+        text = f"Panel, fraction {population['fraction']:g} des personnes. {text}"
+    connection.execute(f"comment on view {relation} is {_literal(text)}")
     for column, description in entry["columns"]:
         if description:
             connection.execute(

@@ -24,6 +24,7 @@ from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion.deliveries import lake_lock
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs as raw_inputs
+from openchronic_assets.warehouse import panel
 from openchronic_assets.warehouse.builds import (
     MARKER,
     Plan,
@@ -128,10 +129,11 @@ def prepare(plan: Plan) -> None:
 
 
 def _prepare_duckdb(plan: Plan) -> None:
+    raw = _raw_files(plan)
     plan.database.unlink(missing_ok=True)
     with duckdb.connect(str(plan.database)) as connection:
         connection.execute("create schema raw; create schema plan")
-        for table, files in _raw_files(plan).items():
+        for table, files in raw.items():
             connection.execute(f"create view raw.{table} as {relation_sql(table, files)}")
         connection.execute(
             "create table plan.model_file "
@@ -139,6 +141,8 @@ def _prepare_duckdb(plan: Plan) -> None:
         )
         if rows := _plan_rows(plan):
             connection.executemany("insert into plan.model_file values (?, ?, ?, ?)", rows)
+        if (people := plan.scratch / panel.PEOPLE).is_file():
+            connection.execute(f"create table plan.panel_person as from {read_parquet([people])}")
         for name, paths in _carried(plan).items():
             listed = read_parquet([Path(path) for path in paths])
             connection.execute(f"create view main.{name} as select * from {listed}")
@@ -148,7 +152,8 @@ def _raw_files(plan: Plan) -> dict[str, list[Part]]:
     """Return the current files of the raw tables that models read; others would cost time."""
     staged = staged_tables(plan.home, plan.target)
     files = raw_inputs.raw_files(plan.home)
-    return {table: files[table] for table in sorted(staged & set(files))}
+    wanted = {table: files[table] for table in sorted(staged & set(files))}
+    return panel.extract(plan, wanted) if plan.population["scope"] == "panel" else wanted
 
 
 def _carried(plan: Plan) -> dict[str, list[str]]:
@@ -187,6 +192,8 @@ def dbt_arguments(plan: Plan, tests: bool = True) -> list[str]:
     its models read.
     """
     arguments = ["build", "--threads", str(plan.threads), "--exclude-resource-type", "unit_test"]
+    if plan.population["scope"] == "panel":
+        arguments += ["--vars", json.dumps({"panel_fraction": plan.population["fraction"]})]
     if not tests:
         arguments += ["--exclude-resource-type", "test"]
     if plan.select:

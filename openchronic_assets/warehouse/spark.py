@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from openchronic_assets.ingestion.spark import session as ingestion_session
 from openchronic_assets.slices import Part
 from openchronic_assets.warehouse.builds import Plan
+from openchronic_assets.warehouse.panel import PEOPLE
 from openchronic_assets.warehouse.raw import spark_path, spark_statements
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def prepare_session(
         f"create view plan.model_file as "
         f"select * from values {values} as t(model, year, path, state)"
     )
+    if (people := plan.scratch / PEOPLE).is_file():
+        spark.sql(
+            f"create table plan.panel_person (person_id string) using parquet "
+            f"options (path '{spark_path([people])}')"
+        )
     for name, paths in carried.items():
         located = spark_path([Path(path) for path in paths])
         spark.sql(f"create table main.{name} using parquet options (path '{located}')")

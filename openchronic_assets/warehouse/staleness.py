@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs as raw_inputs
+from openchronic_assets.warehouse import panel
 from openchronic_assets.warehouse.builds import read_manifest, read_marks, reads_of
 from openchronic_assets.warehouse.project import code_hash
 
@@ -22,6 +23,7 @@ def stale_years(home: Home) -> dict[int, list[str]]:
         return {year: ["never built"] for year in sorted(delivered)}
     marks = read_marks(inputs)
     code = code_hash()
+    same_people = manifest.get("population", panel.EVERYBODY) == panel.population(home)
     reasons: dict[int, set[str]] = {}
     built: set[int] = set()
     for name, entry in manifest["models"].items():
@@ -30,6 +32,8 @@ def stale_years(home: Home) -> dict[int, list[str]]:
         for text, before in entry["read"].items():
             year = int(text)
             built.add(year)
+            if not same_people:
+                reasons.setdefault(year, set()).add("panel changed")
             if entry["code"] != code:
                 # Its windows are those of other models, perhaps of another form: no more is asked.
                 reasons.setdefault(year, set()).add("models changed")

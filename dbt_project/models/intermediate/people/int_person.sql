@@ -110,7 +110,7 @@ final as (
     inner join spread on ranked.person_id = spread.person_id
     left join {{ ref('ref_department') }} as ref_department
         on ranked.department_found = ref_department.department
-    where ranked.place = 1
+    where ranked.place = 1 and {{ openchronic.in_panel('ranked.person_id') }}
 )
 
 select * from final

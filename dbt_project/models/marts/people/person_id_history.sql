@@ -52,3 +52,4 @@ final as (
 )
 
 select * from final
+where {{ openchronic.in_panel('final.person_id') }}
