@@ -79,7 +79,7 @@ class _Stream:
         size: int,
         departments: tuple[str, ...],
         years: tuple[int, int],
-        crude_deaths: float,
+        crude_deaths: float = CRUDE_DEATH_RATE,
     ):
         self.seed, self.size, self.years = seed, size, years
         self.model = model(departments, crude_deaths)

@@ -14,6 +14,7 @@ from openchronic_assets.contracts import ContractError, load
 from openchronic_assets.synthetic import care, open_data
 from openchronic_assets.synthetic.filler import Spine, fill
 from openchronic_assets.synthetic.medicine import drugs
+from openchronic_assets.synthetic.population import People
 from openchronic_assets.synthetic.text import NEVER, Frame, dates, day, pick, same, whole
 from openchronic_assets.synthetic.universe import Universe, pmsi_department
 
@@ -160,16 +161,10 @@ def of_block(
     keep = asked.keep(people.first // len(people))
     start = np.full(couples.count, day(asked.years[0]))
     everyone = Spine(couples.count, start, start + 3000, dict(couples.columns))
-    named = dict(couples.columns)
-    named["MTT_PFS_NUM"] = pick(world.numbers, people.gp[owner])
-    named["MTT_DEB_DTE"] = named["MTT_DEP_DTE"] = dates(start)
-    named["MTT_FIN_DTE"] = dates(np.full(couples.count, NEVER))
-    everyone.columns = named
     single = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]][: len(owner)])
     luck = rng.random(couples.count)
     age = people.age(day(last), owner)
     groups: dict[str, npt.NDArray[np.bool_]] = {
-        "IR_MTT_R": people.gp[owner] > 0,
         "IR_ORC_R": care.covered(people)[owner],
         "IR_ACS_R": luck < 0.02,
         "IR_MAT_R": (people.sex[owner] == 2) & (age > 19) & (age < 42) & (luck < 0.1),
@@ -180,6 +175,9 @@ def of_block(
         if name in wanted:
             part = everyone.take(np.flatnonzero(group))
             found.append((None, fill(rng, load(name).for_year(last), part)))
+    if "IR_MTT_R" in wanted:
+        doctors = _treating(everyone, people, world, owner)
+        found.append((None, fill(rng, load("IR_MTT_R").for_year(last), doctors)))
     if "IR_ETM_R" in wanted:
         rows = [e for e in made.found.episodes if e.person < keep]
         who = np.array([e.person for e in rows], np.int64)
@@ -198,6 +196,25 @@ def of_block(
         found.append((None, _crosswalk(made, asked, keep)))
     found += _cartographie(rng, wanted, made, asked, world, keep, everyone, owner, single)
     return found
+
+
+def _treating(couples: Spine, people: People, world: Universe, owner: Ints) -> Spine:
+    """Return the treating doctors of couples, a period each: a move ends one and begins another."""
+    moves = people.moved[owner] < NEVER
+    before = np.flatnonzero(moves & (people.gp_before[owner] > 0))
+    now = np.flatnonzero(people.gp[owner] > 0)
+    rows = np.r_[before, now]
+    over = np.arange(len(rows)) < len(before)
+    order = np.lexsort((~over, rows))
+    rows, over = rows[order], over[order]
+    who, part = owner[rows], couples.take(rows)
+    part.start = np.where(~over & moves[rows], people.moved[who], part.start)
+    part.columns["MTT_PFS_NUM"] = pick(
+        world.numbers, np.where(over, people.gp_before[who], people.gp[who])
+    )
+    part.columns["MTT_DEB_DTE"] = part.columns["MTT_DEP_DTE"] = dates(part.start)
+    part.columns["MTT_FIN_DTE"] = dates(np.where(over, people.moved[who] - 1, NEVER))
+    return part
 
 
 def _causes(deaths: Frame) -> Frame:

@@ -44,9 +44,9 @@ class HospitalCodes:
 class DispensedDrugs:
     """Reimbursed presentations of city pharmacies, largest reimbursed amount first.
 
-    ``atc`` is the class on three characters, empty when unknown; ``units`` the units of a pack (0
-    unknown); ``price`` in cents; ``rate`` in percent; ``reimbursed`` in euros and ``boxes`` over
-    the years of the source; ``tail_boxes`` the boxes of what is not listed.
+    ``atc`` is the class on seven characters or three, empty when unknown; ``units`` the units of a
+    pack (0 unknown); ``price`` in cents; ``rate`` in percent; ``reimbursed`` in euros and ``boxes``
+    over the years of the source; ``tail_boxes`` the boxes of what is not listed.
     """
 
     cip13: tuple[str, ...]

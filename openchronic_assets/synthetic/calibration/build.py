@@ -66,7 +66,8 @@ SOURCES: dict[str, dict[str, str]] = {
     },
 }
 
-# Classes that the list lacks, by the first word of the label: brands that came after it.
+# Classes on three characters that the list and ``atc.csv`` lack, by the first word of the label:
+# brands that came after it.
 ATC_OF_NAME: dict[str, str] = {
     name: atc
     for atc, names in {
@@ -220,7 +221,9 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
                 listed[fields[6]] = amount, int(percent.group())
     with (folder / "nomenclatures/IR_CIP_V.csv").open(encoding="utf-8") as handle:
         classes = {
-            row["PHA_PRS_IDE"]: row["PHA_ATC_CLA"] for row in csv.DictReader(handle, delimiter=";")
+            # INC stands for a class that the list does not know.
+            row["PHA_PRS_IDE"]: row["PHA_ATC_CLA"].replace("INC", "")
+            for row in csv.DictReader(handle, delimiter=";")
         }
     with (folder / "calibration/open_medic_cip13_pareto.csv").open(encoding="utf-8") as handle:
         amounts = [
@@ -229,6 +232,8 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
             if re.fullmatch(r"34009\d{8}", row["cip13"])
         ]
     amounts.sort(key=lambda row: (-row[2], row[0]))
+    with Path(__file__).with_name("atc.csv").open(encoding="utf-8") as handle:
+        full = {row["name"]: row["atc"] for row in csv.DictReader(handle)}
     by_name: dict[str, tuple[float, int]] = {}
     class_of_name = dict(ATC_OF_NAME)
     for cip13, label, _ in amounts:
@@ -244,7 +249,7 @@ def dispensed_drugs(folder: Path, out: Path) -> None:
             tail += paid
             continue
         name = label.split()[0] if label else ""
-        atc = classes.get(cip13[5:12]) or class_of_name.get(name, "")
+        atc = full.get(name) or classes.get(cip13[5:12]) or class_of_name.get(name, "")
         (price, rate), source = listed.get(cip13, (0.0, 0)), "bdpm"
         if not price and name in PRICE_OF_NAME:
             price, source = PRICE_OF_NAME[name], "ours"
