@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_runner import ModelRunner, SparkModelRunner, multiset
 from raw_lake import Row, beneficiary, chaining, day, pseudonym, stay
@@ -35,10 +34,10 @@ def chained(key: Row, entry: str | None, discharge: str | None, name: str = "ann
     )
 
 
-def stays(runner: ModelRunner, given: dict[str, list[Row]], **more: Any) -> dict[str, Row]:
+def stays(runner: ModelRunner, delivered: dict[str, list[Row]]) -> dict[str, Row]:
     """Return the stays by their identifier."""
-    given = {"ir_ben_r": [beneficiary("ann")]} | given
-    return {row["stay_id"]: row for row in runner.run("hospital_stay", given, **more)}
+    rows_given = {"ir_ben_r": [beneficiary("ann")]} | delivered
+    return {row["stay_id"]: row for row in runner.run("hospital_stay", rows_given)}
 
 
 def test_weeks_sub_sequences_and_sequences_become_stays(model_runner: ModelRunner) -> None:
@@ -107,9 +106,8 @@ def test_the_two_valuations_never_meet_and_out_of_pocket_is_missing(
     }
 
 
-@pytest.mark.parametrize(
-    ("changes", "rule", "planned"),
-    [
+def test_a_stay_is_planned_by_a_named_rule(model_runner: ModelRunner) -> None:
+    cases: list[tuple[Row, str, bool | None]] = [
         ({"grg_ghm": "28Z07Z", "dgn_pal": "Z511"}, "session", True),
         ({"grg_ghm": "27C061", "dgn_pal": "K746"}, "transplant", True),
         ({"grg_ghm": "14C081", "dgn_pal": "O820"}, "birth", True),
@@ -125,13 +123,13 @@ def test_the_two_valuations_never_meet_and_out_of_pocket_is_missing(
         ({"grg_ghm": "90Z00Z", "dgn_pal": "M170"}, "error_group", None),
         ({"grg_ghm": None, "dgn_pal": None}, "no_group", None),
         ({"grg_ghm": "08C241", "dgn_pal": None}, "scheduled_surgery", True),
-    ],
-)
-def test_a_stay_is_planned_by_a_named_rule(
-    model_runner: ModelRunner, changes: Row, rule: str, planned: bool | None
-) -> None:
-    (found,) = stays(model_runner, {"t_mcoaab": [stay(2020, 1, **changes)]}).values()
-    assert (found["planned_rule"], found["is_planned"]) == (rule, planned)
+    ]
+    rows_given = {
+        "t_mcoaab": [stay(2020, place, **changes) for place, (changes, _, _) in enumerate(cases)]
+    }
+    found = [row for _, row in sorted(stays(model_runner, rows_given).items())]
+    told = [(row["planned_rule"], row["is_planned"]) for row in found]
+    assert told == [(rule, planned) for _, rule, planned in cases]
 
 
 def test_bad_dates_missing_chaining_and_missing_diagnosis_are_flagged(
@@ -157,7 +155,7 @@ def test_bad_dates_missing_chaining_and_missing_diagnosis_are_flagged(
 
 
 def test_diagnoses_have_their_role_and_unit(model_runner: ModelRunner) -> None:
-    given = {
+    rows_given = {
         "ir_ben_r": [beneficiary("ann")],
         "t_mcoaab": [stay(2020, 1, dgn_pal="i50.0", dgn_rel="")],
         "t_mcoaac": [chaining(2020, 1, "ann")],
@@ -173,7 +171,7 @@ def test_diagnoses_have_their_role_and_unit(model_runner: ModelRunner) -> None:
         "t_ripaarsa": [PSY | {"seq_seq_num": "001", "dgn_pal": "F329"}],
         "t_ripaarsad": [PSY | {"seq_seq_num": "001", "ass_dgn": "X"}],
     }  # fmt: skip
-    rows = model_runner.run("stay_diagnosis", given)
+    rows = model_runner.run("stay_diagnosis", rows_given)
     found = {
         (r["field"], r["role"], r["role_group"], r["unit_number"], r["diagnosis_code"],
          r["has_stay"])
@@ -202,7 +200,7 @@ def test_diagnoses_have_their_role_and_unit(model_runner: ModelRunner) -> None:
 def test_procedures_are_dated_from_entry_and_flagged_outside_their_stay(
     model_runner: ModelRunner,
 ) -> None:
-    given = {
+    rows_given = {
         "ir_ben_r": [beneficiary("ann")],
         "t_mcoaab": [stay(2020, 1)],
         "t_mcoaac": [chaining(2020, 1, "ann")],
@@ -221,7 +219,7 @@ def test_procedures_are_dated_from_entry_and_flagged_outside_their_stay(
         (r["procedure_code"], r["procedure_date"], r["date_status"], r["is_outside_stay"],
          r["is_without_stay"], r["is_used_for_care"])
         for r in sorted(
-            model_runner.run("stay_procedure", given),
+            model_runner.run("stay_procedure", rows_given),
             key=lambda r: (r["field"], r["is_without_stay"], r["procedure_number"]),
         )
     ]  # fmt: skip
@@ -234,3 +232,117 @@ def test_procedures_are_dated_from_entry_and_flagged_outside_their_stay(
         ("NEKA020", None, "no_entry_date", False, True, False),
         ("GLQP012", None, "delay_from_unit", False, False, True),
     ]
+
+
+# -- oracle: parts into stays ------------------------------------------------------------------
+
+
+@st.composite
+def weeks(draw: st.DrawFn) -> list[Row]:
+    """Draw weeks of a few rehabilitation stays, some delivered twice, in any order."""
+    rows = []
+    for number in range(draw(st.integers(1, 4))):
+        for week in range(draw(st.integers(1, 4))):
+            row = SSR | {
+                "rha_num": f"{number:07}",
+                "rhs_num": f"{week + 1:03}",
+                "ent_mod": draw(st.sampled_from(["6", "7", "8", None])),
+                "sor_mod": draw(st.sampled_from(["6", "8", "9", "", None])),
+                "mor_prp": draw(st.sampled_from(["I693", "i50.0", "", None])),
+                "jp_hwe": draw(st.sampled_from(["11111", "10100", "00000", None])),
+                "jp_we": draw(st.sampled_from(["11", "01", "", None])),
+                "hos_typ_um": draw(st.sampled_from(["1", "2", None])),
+                "grg_gme": draw(st.sampled_from(["0145A1", "9001A0", None])),
+                "typ_gen_rha": draw(st.sampled_from(["0", "0", "1", None])),
+            }
+            rows.append(row)
+            if draw(st.booleans()) and draw(st.booleans()):
+                rows.append(row | {"jp_hwe": "11111"})  # the same week again: counted nowhere
+    for place, row in enumerate(rows):
+        row["_source_file"], row["_source_line"] = "f", place
+    return rows
+
+
+def grouped(rows: list[Row]) -> dict[str, tuple[Any, ...]]:
+    """Return the stays of weeks, one week after the other."""
+    of_stay: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row in sorted(rows, key=lambda row: row["_source_line"]):
+        of_stay[row["rha_num"]].setdefault(row["rhs_num"], row)
+    found = {}
+    for number, by_week in of_stay.items():
+        parts = [by_week[week] for week in sorted(by_week)]
+        errors = [(row["grg_gme"] or "").startswith("90") for row in parts]
+        generated = [row["typ_gen_rha"] not in ("0", None) for row in parts]
+        codes = [(row["mor_prp"] or "").replace(".", "").upper() for row in parts]
+        kinds = [row["hos_typ_um"] for row in parts]
+        found[number] = (
+            len(parts),
+            sum(((row["jp_hwe"] or "") + (row["jp_we"] or "")).count("1") for row in parts),
+            parts[0]["ent_mod"],
+            parts[-1]["sor_mod"] or None,
+            next((code for code in codes if code), None),
+            True if "1" in kinds else False if "2" in kinds else None,
+            all(errors),
+            all(generated),
+            any(not (bad or made) for bad, made in zip(errors, generated, strict=True)),
+        )
+    return found
+
+
+STAY_COLUMNS = (
+    "part_count", "days_present", "entry_mode", "exit_mode", "main_diagnosis", "is_full_stay",
+    "is_error_ghm", "is_generated", "is_used_for_stays",
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rows=weeks(), seed=st.randoms())
+def test_weeks_make_the_stays_that_one_finds_by_hand(
+    model_runner: ModelRunner, rows: list[Row], seed: Any
+) -> None:
+    expected = grouped(rows)
+    seed.shuffle(rows)
+    found = model_runner.run("int_field_stay", {"t_ssraab": rows})
+    assert {row["stay_number"]: tuple(row[name] for name in STAY_COLUMNS) for row in found} == (
+        expected
+    )
+
+
+@pytest.mark.spark
+def test_both_engines_make_the_same_stays(
+    model_runner: ModelRunner, spark_model_runner: SparkModelRunner
+) -> None:
+    delivered = {
+        "int_psa": [
+            {"psa": pseudonym("ann"), "person_id": "A", "person_status": "linked"},
+        ],
+        "t_mcoaab": [stay(2020, n, dgn_pal=("I500", None)[n % 2], ghs_num="1") for n in range(40)],
+        "t_mcoaac": [chaining(2020, n, "ann") for n in range(30)],
+        "t_mcoaad": [MCO | {"rsa_num": f"{n:010d}", "ass_dgn": "e11.9"} for n in range(50)],
+        "t_mcoaaa": [
+            MCO | {"rsa_num": f"{n:010d}", "cdc_act": "DEQP003", "ent_dat_del": n % 5}
+            for n in range(50)
+        ],
+        "t_ssraab": [
+            SSR | {"rha_num": f"{n % 9:07}", "rhs_num": f"{n:03}", "mor_prp": "I693",
+                   "jp_hwe": "11010", "ent_mod": "8", "hos_typ_um": str(n % 3)}
+            for n in range(60)
+        ],
+        "t_ssraac": [chained(SSR | {"rha_num": f"{n:07}"}, "2020-03-02", None) for n in range(9)],
+        "t_hadaab": [
+            HAD | {"rhad_num": f"{n % 7:05}", "seq_num": str(n), "sseq_num": "1", "sseq_nbj": n}
+            for n in range(30)
+        ],
+        "t_ripaarsa": [
+            PSY | {"rip_num": f"{n % 5:06}", "seq_seq_num": str(n), "dgn_pal": "F329",
+                   "for_act": "01", "pre_jou_nbj": n}
+            for n in range(20)
+        ],
+        "t_ripaastc": [PSY | {"rip_num": "000001", "tot_mnt_am": Decimal("12.34")}],
+    }  # fmt: skip
+    models = ["hospital_stay", "stay_diagnosis", "stay_procedure"]
+    plain = model_runner.run_all(models, delivered)
+    spark = spark_model_runner.run_all(models, delivered)
+    for model in models:
+        assert len(plain[model]) > 40
+        assert multiset(spark[model]) == multiset(plain[model]), model

@@ -2,8 +2,6 @@
     Outpatient consultations, fees.
     Names only: values, sentinels included, are as delivered. Grain: one row of T_MCOaaFCSTC.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     _table_year as table_year,
     eta_num as finess,
