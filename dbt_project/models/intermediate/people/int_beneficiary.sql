@@ -1,5 +1,6 @@
 {#
     Rows of the referential of beneficiaries and of its archive, the current one speaking first.
+    Rule: the archive keeps what IR_BEN_R no longer says. Source: snds_model 3.1.
     Grain: one row of IR_BEN_R or IR_BEN_R_ARC.
 #}
 {{ config(materialized='view') }}

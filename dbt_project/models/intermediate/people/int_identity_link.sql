@@ -1,5 +1,7 @@
 {#
     Rows of each table of a year by what became of their link to a person.
+    Rule: the status that each model gave its rows; deaths and mappings by their own keys. Ambulatory
+    psychiatry has local patients only. Source: domain decisions 1, 2, 12.
     Grain: one row a table and reason.
 #}
 {{ config(
