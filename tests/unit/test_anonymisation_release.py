@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -363,60 +364,52 @@ def test_status_lists_candidates_and_releases(
     assert listed["2020-00000000"]["readable"] is False
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from openchronic_assets.anonymisation import journal, release
-from openchronic_assets.anonymisation.gate import Verdict
-from openchronic_assets.settings import Home
+# Processes that are killed come from one that has imported what they need, and started no thread.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["openchronic_assets.anonymisation.release", __name__])
 
-# What the gate says is tested elsewhere; one that accepts saves a process each.
-release.run_gate = lambda *_: Verdict(True, ())
-home, version = Home(Path(sys.argv[1])), sys.argv[2]
-where, deliveries = sys.argv[3], [{"id": "a", "generated": True}]
 
-def killed_at(owner, name, nth=1, after=False):
-    original, calls = getattr(owner, name), [0]
-    def stand_in(*args, **kwargs):
-        calls[0] += 1
-        if calls[0] == nth and not after:
-            os._exit(9)
-        result = original(*args, **kwargs)
-        if calls[0] == nth:
-            os._exit(9)
-        return result
-    setattr(owner, name, stand_in)
+def killed(home: Home, version: str, where: str, nth: int) -> None:
+    """Prepare or publish, and die at a place: to be run in a process of its own."""
+    # What the gate says is tested elsewhere; one that accepts saves a process each.
+    release.run_gate = lambda *_: Verdict(True, ())  # type: ignore[assignment]
 
-points = {
-    "table written": lambda: killed_at(release, "run_gate"),
-    "report written": lambda: killed_at(release, "_seal"),
-    "before the journal": lambda: killed_at(journal, "append"),
-    "before the rename": lambda: killed_at(journal, "append", after=True),
-    "after the rename": lambda: killed_at(release, "_sync", nth=int(sys.argv[4])),
-    "copied": lambda: killed_at(release, "_requests"),
-    "published": lambda: killed_at(release, "_remove"),
-    "last journal line": lambda: killed_at(journal, "append", nth=2),
-}
-points[where]()
-if version == "-":
-    release.prepare_candidate(
-        home, [home.builds / "b1/patient/patient.parquet"], 2021, "b1", deliveries)
-else:
-    release.publish(home, version, ["demo-approver-1", "demo-approver-2"])
-sys.exit(0)
-"""
+    def killed_at(owner: Any, name: str, nth: int = 1, after: bool = False) -> None:
+        original, calls = getattr(owner, name), [0]
+
+        def stand_in(*args: Any, **kwargs: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == nth and not after:
+                os._exit(9)
+            result = original(*args, **kwargs)
+            if calls[0] == nth:
+                os._exit(9)
+            return result
+
+        setattr(owner, name, stand_in)
+
+    points: dict[str, Callable[[], None]] = {
+        "table written": lambda: killed_at(release, "run_gate"),
+        "report written": lambda: killed_at(release, "_seal"),
+        "before the journal": lambda: killed_at(journal, "append"),
+        "before the rename": lambda: killed_at(journal, "append", after=True),
+        "after the rename": lambda: killed_at(release, "_sync", nth=nth),
+        "copied": lambda: killed_at(release, "_requests"),
+        "published": lambda: killed_at(release, "_remove"),
+        "last journal line": lambda: killed_at(journal, "append", nth=2),
+    }
+    points[where]()
+    if version == "-":
+        prepare_candidate(home, [home.builds / "b1/patient/patient.parquet"], 2021, "b1", ONE)
+    else:
+        publish(home, version, DEMO)
 
 
 def kill(home: Home, version: str, where: str, nth: int = 1) -> None:
-    root = str(Path(release.__file__).resolve().parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(home.root), version, where, str(nth)],
-        env={**os.environ, "PYTHONPATH": root},
-        capture_output=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 9, done.stderr.decode()
+    process = FORKS.Process(target=killed, args=(home, version, where, nth))
+    process.start()
+    process.join(240)
+    assert process.exitcode == 9
 
 
 ONE = [{"id": "a", "generated": True}]
