@@ -7,6 +7,7 @@ the model runs too, so that a test may begin at the raw tables or at the model's
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
@@ -103,6 +104,9 @@ def _compiled(folder: Path, target: str) -> dict[str, Node]:
                 sql = sql.replace(
                     cte.sql.strip(), f"__dbt__cte__{name} as (select * from __ephemeral__{name})"
                 )
+                # Nobody else tells it: dbt gives no result for an ephemeral model.
+                body = cte.sql.strip().partition("(")[2].rpartition(")")[0]
+                nodes[name] = dataclasses.replace(nodes[name], sql=body)
         nodes[node.name] = Node(
             name=node.name,
             kind=node.resource_type,
