@@ -22,6 +22,7 @@ class Lake:
     def __init__(self, home: Home) -> None:
         self.home = home.create()
         self.current: dict[tuple[str, str], Path] = {}
+        self.rows: dict[tuple[str, str], list[Row]] = {}
 
     def put(self, table: str, file: str, rows: Iterable[Row], delivery: str = "d1") -> Path:
         """Make ``rows`` the current content of ``file``; columns left out are NULL."""
@@ -35,6 +36,7 @@ class Lake:
         types = ", ".join(f"{name} {kind}" for name, kind in wanted)
         with duckdb.connect() as connection:
             connection.execute(f"create table t ({types})")
+            self.rows[(table, file)] = []
             for number, row in enumerate(listed, start=1):
                 filled = {
                     "_source_file": file,
@@ -43,6 +45,7 @@ class Lake:
                     "_key_status": "ok",
                     **row,
                 }
+                self.rows[(table, file)].append(filled)
                 marks = ", ".join("?" for _ in filled)
                 connection.execute(
                     f"insert into t ({', '.join(filled)}) values ({marks})", list(filled.values())
@@ -54,6 +57,13 @@ class Lake:
     def remove(self, table: str, file: str) -> None:
         """Forget a file, as when a later delivery brings its period without it."""
         del self.current[(table, file)]
+
+    def given(self) -> dict[str, list[Row]]:
+        """Return the current rows of each table, for the runner of single models."""
+        found: dict[str, list[Row]] = {}
+        for table, file in sorted(self.current):
+            found.setdefault(table, []).extend(self.rows[(table, file)])
+        return found
 
     def files(self, home: Home) -> dict[str, list[Part]]:
         """Stand in for ``ingestion.deliveries.current_parts``."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from model_runner import ModelRunner
 from raw_lake import ald, beneficiary, chaining, day, detail, line, pseudonym, small_extract, stay
 
 from openchronic_assets import warehouse
@@ -106,7 +107,9 @@ def test_public_care_billed_through_dcir_is_flagged_by_its_context(built: Any) -
     assert found == [(False, None, 18), (True, "23078004", 1)]
 
 
-def test_repeated_keys_are_kept_flagged_and_not_multiplied(make_lake: Any) -> None:
+def test_repeated_keys_are_kept_flagged_and_not_multiplied(
+    make_lake: Any, model_runner: ModelRunner
+) -> None:
     lake = make_lake("repeated")
     lake.put("ir_ben_r", "IR_BEN_R", [beneficiary("ann")])
     twice = line("ann", "2020-02-01", "2020-03-01", 1)
@@ -117,18 +120,12 @@ def test_repeated_keys_are_kept_flagged_and_not_multiplied(make_lake: Any) -> No
     lake.put("er_pha_f", "ER_PHA_F_2020", [drug, drug])
     lake.put("t_mcoaab", "T_MCO20B", [stay(2020, 1), stay(2020, 1)])
     lake.put("t_mcoaac", "T_MCO20C", [chaining(2020, 1, "ann"), chaining(2020, 1, "ann")])
-    warehouse.build(lake.home, [2020])
-    assert rows(
-        lake.home,
-        "select event_type, is_duplicate_key, count(*), sum(paid_amount) from care_event "
-        "group by all order by all",
-    ) == [
-        ("claim", False, 1, 25), ("claim", True, 1, 25), ("drug", False, 1, None),
-        ("drug", True, 1, None),
-    ]  # fmt: skip
-    assert rows(lake.home, "select is_duplicate_key from hospital_stay order by 1") == [
-        (False,), (True,)
-    ]  # fmt: skip
+    found = model_runner.run_all(["care_event", "hospital_stay"], lake.given())
+    assert sorted(
+        (row["event_type"], row["is_duplicate_key"], row["paid_amount"])
+        for row in found["care_event"]
+    ) == [("claim", False, 25), ("claim", True, 25), ("drug", False, None), ("drug", True, None)]
+    assert sorted(row["is_duplicate_key"] for row in found["hospital_stay"]) == [False, True]
 
 
 def test_every_interval_is_wilsons(built: Any) -> None:
@@ -150,20 +147,22 @@ def test_wilson_of_nobody_among_ten(built: Any) -> None:
     assert round(cell[3], 4) == 0.2775
 
 
-def test_a_dead_person_holds_an_ald_in_the_year_but_not_at_its_end(make_lake: Any) -> None:
+def test_a_dead_person_holds_an_ald_in_the_year_but_not_at_its_end(
+    make_lake: Any, model_runner: ModelRunner
+) -> None:
     lake = make_lake("death")
     lake.put("ir_ben_r", "IR_BEN_R", [beneficiary("ann")])
     lake.put("ir_imb_r", "IR_IMB_R", [ald("ann", "2015-01-01", None, "2015-02-01")])
     lake.put("t_mcoaab", "T_MCO20B", [stay(2020, 1, sor_mod="9")])
     lake.put("t_mcoaac", "T_MCO20C", [chaining(2020, 1, "ann")])
-    warehouse.build(lake.home, [2020])
-    assert rows(
-        lake.home,
-        "select definition, numerator from indicator_prevalence where ald_num = 8 order by 1",
-    ) == [("december_31", 0), ("period", 1)]
-    assert rows(lake.home, "select death_date, death_source from person") == [
-        (day("2020-03-03"), "pmsi")
-    ]
+    found = model_runner.run_all(["indicator_prevalence", "person"], lake.given())
+    assert {
+        (row["definition"], row["numerator"])
+        for row in found["indicator_prevalence"]
+        if row["ald_num"] == 8
+    } == {("december_31", 0), ("period", 1)}
+    (person,) = found["person"]
+    assert (person["death_date"], person["death_source"]) == (day("2020-03-03"), "pmsi")
 
 
 def test_fictitious_people_are_nobody_and_keep_their_euros(built: Any) -> None:
@@ -177,8 +176,13 @@ def test_fictitious_people_are_nobody_and_keep_their_euros(built: Any) -> None:
 
 
 @pytest.mark.slow
-def test_stale_years_rebuilt_equal_everything_rebuilt(make_lake: Any) -> None:
+@pytest.mark.long
+def test_stale_years_rebuilt_equal_everything_rebuilt(
+    make_lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After each delivery of a sequence, the stale years are enough."""
+    plain = run.dbt_arguments
+    monkeypatch.setattr(run, "dbt_arguments", lambda plan, tests=True: plain(plan, tests=False))
     lake = make_lake("steps")
     small_extract(lake)
     warehouse.build(lake.home, [2019, 2020, 2021])
