@@ -154,7 +154,9 @@ def test_the_indicator_counts_the_planted_holders_among_consumers(
 def test_stays_by_year_are_the_planted_ones(
     marts: duckdb.DuckDBPyConnection, planted: Delivery
 ) -> None:
-    found = marts.execute("select year, count(*) from hospital_stay group by 1").fetchall()
+    found = marts.execute(
+        "select year, count(*) from hospital_stay where field = 'mco' group by 1"
+    ).fetchall()
     assert {str(year): count for year, count in found} == planted.truth["stays_by_year"]
 
 
@@ -184,10 +186,64 @@ def test_each_stay_is_the_planted_one_of_its_person(
     found = Counter(
         marts.execute(
             "select person_id, entry_date, discharge_date, exit_mode, main_diagnosis, finess"
-            " from hospital_stay"
+            " from hospital_stay where field = 'mco'"
         ).fetchall()
     )
     assert sum(expected.values()) > 50
+    assert found == expected
+
+
+def nameless_of(planted: Delivery) -> set[Any]:
+    """Return who cannot be told in the PMSI: twins under one pseudonym, invented NIR."""
+    persons = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "persons")
+    shared = Counter(each["ben_nir_psa"] for each in persons)
+    return {p["index"] for p in persons if p["fictitious"] or shared[p["ben_nir_psa"]] > 1}
+
+
+def test_each_stay_of_the_other_fields_is_the_planted_one(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
+) -> None:
+    """Weeks, sub-sequences and sequences are grouped to the stays that were planted."""
+    nameless = nameless_of(planted)
+    stays = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "field_stays")
+    fields = {"SSR": "ssr", "HAD": "had", "RIP": "psy"}
+    expected = Counter(
+        (
+            person_ids[str(s["index"])] if s["index"] not in nameless else None,
+            fields[s["field"]],
+            s["entry_date"],
+            s["exit_date"],
+            s["cim10"],
+            s["hospital"],
+        )
+        for s in stays
+    )
+    found = Counter(
+        marts.execute(
+            "select person_id, field, entry_date, discharge_date, main_diagnosis, finess"
+            " from hospital_stay where field <> 'mco'"
+        ).fetchall()
+    )
+    assert sum(expected.values()) >= 5
+    assert found == expected
+
+
+def test_each_outpatient_emergency_visit_is_the_planted_one(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
+) -> None:
+    nameless = nameless_of(planted)
+    visits = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "visits")
+    expected = Counter(
+        (person_ids[str(v["index"])] if v["index"] not in nameless else None, v["visit_date"])
+        for v in visits
+        if v["kind"] == "emergency"
+    )
+    found = Counter(
+        marts.execute(
+            "select person_id, visit_date from emergency_visit where source = 'outpatient'"
+        ).fetchall()
+    )
+    assert sum(expected.values()) > 20
     assert found == expected
 
 

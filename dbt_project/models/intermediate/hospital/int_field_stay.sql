@@ -37,7 +37,7 @@
         'form': 'coalesce(activity_form, care_nature)',
         'main': 'main_diagnosis', 'related': 'cast(null as ' ~ dbt.type_string() ~ ')',
         'days': 'days_present', 'half_days': 'half_days_present',
-        'full': "case when activity_form is not null then trim(activity_form) in ('01', '02', '03', '04', '05', '06', '07') else trim(care_nature) = '1' end",
+        'full': "case when activity_form is not null then lpad(trim(activity_form), 2, '0') in ('01', '02', '03', '04', '05', '06', '07') else lpad(trim(care_nature), 2, '0') = '01' end",
         'department': 'cast(null as ' ~ dbt.type_string() ~ ')',
         'error': 'false', 'generated': 'false', 'double': 'false',
     },
