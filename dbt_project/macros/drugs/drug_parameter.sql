@@ -9,7 +9,6 @@
         'days_small_pack': 30,
         'days_box_min': 14,
         'days_box_max': 120,
-        'boxes_max': 30,
         'stock_max': 120,
         'era_gap': 30,
         'era_level': 7,
