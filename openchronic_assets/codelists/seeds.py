@@ -3,7 +3,8 @@
 ``python -m openchronic_assets.codelists.seeds`` writes them; a test fails when a seed is not what
 the YAML files say. SQL knows no algorithm by name: it counts *facts* (which codes, in which source,
 position and stay), then asks of each criterion whether its fact is there in its window, often
-enough. Criteria that read the same share one fact, whatever their tops and versions.
+enough. Criteria that read the same share one fact, and a top that means the same in two versions,
+with all that it is made from, is one *rule*: it is evaluated once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from openchronic_assets.codelists.loader import (
     lists,
     load_algorithms,
     load_list,
+    ordered,
     precedence,
 )
 from openchronic_assets.codelists.model import Algorithm, Criterion, Residual
@@ -42,19 +44,19 @@ HEADERS = {
         "condition", "variant", "fact", "min_dates", "min_dates_large_pack", "min_span_days",
     ),
     "ref_pathology": (
-        "carto_version", "top", "label_fr", "label_en", "super_group", "kind", "sex", "flag",
-        "note_fr", "is_published", "is_chronic",
+        "carto_version", "rule", "top", "label_fr", "label_en", "super_group", "kind", "sex",
+        "flag", "note_fr", "is_published", "is_chronic",
     ),
     "ref_pathology_criterion": (
-        "carto_version", "top", "criterion", "source", "fact", "window_from", "window_to",
-        "started_from", "started_to", "min_dates", "min_dates_large_pack", "min_span_days",
-        "parameter", "is_conditional", "flag",
+        "rule", "criterion", "source", "fact", "window_from", "window_to", "started_from",
+        "started_to", "min_dates", "min_dates_large_pack", "min_span_days", "parameter",
+        "sex", "is_conditional", "flag",
     ),
     "ref_pathology_fact": (
         "fact", "part", "source", "role", "list_name", "is_outside", "ald_numbers",
         "is_whole_stay", "has_beside", "has_absent",
     ),
-    "ref_pathology_relation": ("carto_version", "top", "criterion", "relation", "other_top"),
+    "ref_pathology_relation": ("rule", "criterion", "relation", "other_rule"),
 }  # fmt: skip
 """Each seed with its columns."""
 
@@ -65,6 +67,7 @@ class Seeds:
 
     rows: dict[str, Rows] = field(default_factory=lambda: {name: [] for name in HEADERS})
     facts: set[str] = field(default_factory=set)
+    meanings: dict[str, object] = field(default_factory=dict)
 
     def fact_of(self, one: Criterion) -> str:
         """Return the name of what a criterion counts, and note what it is made of."""
@@ -144,8 +147,9 @@ def gather() -> dict[str, Rows]:
         seeds.rows["ref_code_list"] += [(name, one.system, code, True) for code in one.exclude]
     for version in algorithms():
         found = load_algorithms(version)
-        for top in found.values():
-            _top(seeds, version, top, found)
+        rules: dict[str, str] = {}
+        for name in ordered(found):
+            _top(seeds, version, found[name], found, rules)
     for condition in charlson():
         seeds.rows["ref_comorbidity"].append(
             (condition.name, condition.weight_1987, condition.weight_2011, condition.beaten_by)
@@ -160,21 +164,13 @@ def gather() -> dict[str, Rows]:
             for name, rows in seeds.rows.items()}  # fmt: skip
 
 
-def _top(seeds: Seeds, version: str, top: Algorithm, found: dict[str, Algorithm]) -> None:
-    kind = (
-        "union" if top.members else "residual" if top.residual
-        else "criteria" if top.criteria else "derived"
-    )  # fmt: skip
-    seeds.rows["ref_pathology"].append(
-        (version, top.name, top.label_fr, top.label_en, top.group, kind, top.sex, top.flag,
-         top.note, top.is_published, top.is_chronic)
-    )  # fmt: skip
-    relations = seeds.rows["ref_pathology_relation"]
-    members = leaves(top.name, found) if top.members else ()
-    for relation, others in (
-        ("member", members), ("requires", top.requires), ("unless", precedence(top, found))
-    ):  # fmt: skip
-        relations += [(version, top.name, None, relation, other) for other in others]
+def _top(
+    seeds: Seeds, version: str, top: Algorithm, found: dict[str, Algorithm], rules: dict[str, str]
+) -> None:
+    """Note a top of a version, and its rule unless an earlier version has the same one.
+
+    ``rules`` holds the rule of each top that this one is made from, and gets its own.
+    """
     counted: list[tuple[str, str, Criterion]] = [
         (each.source, seeds.fact_of(each), each) for each in top.criteria
     ]
@@ -182,15 +178,41 @@ def _top(seeds: Seeds, version: str, top: Algorithm, found: dict[str, Algorithm]
         fact = seeds.fact_left_over(top.residual, found)
         # Thresholds and window of a plain criterion: once, in the year.
         counted = [(top.residual.source, fact, Criterion("ald", "residual"))]
+    related = [
+        (number, relation, rules[other])
+        for number, relation, others in (
+            (None, "member", leaves(top.name, found) if top.members else ()),
+            (None, "requires", top.requires),
+            (None, "unless", precedence(top, found)),
+            *((n, "requires", each.requires) for n, (_, _, each) in enumerate(counted, 1)),
+            *((n, "unless", each.unless) for n, (_, _, each) in enumerate(counted, 1)),
+        )
+        for other in others
+    ]
+    meaning = (top.sex, counted, related)
+    rule = top.name
+    if seeds.meanings.get(rule, meaning) != meaning:
+        rule = f"{top.name}@{version}"
+    rules[top.name] = rule
+    kind = (
+        "union" if top.members else "residual" if top.residual
+        else "criteria" if top.criteria else "derived"
+    )  # fmt: skip
+    seeds.rows["ref_pathology"].append(
+        (version, rule, top.name, top.label_fr, top.label_en, top.group, kind, top.sex, top.flag,
+         top.note, top.is_published, top.is_chronic)
+    )  # fmt: skip
+    if rule in seeds.meanings:
+        return
+    seeds.meanings[rule] = meaning
+    seeds.rows["ref_pathology_relation"] += [(rule, *each) for each in related]
     for number, (source, fact, each) in enumerate(counted, 1):
         first, last = each.started or (None, None)
         seeds.rows["ref_pathology_criterion"].append(
-            (version, top.name, number, source, fact, *each.window, first,
-             last if first is None else None, each.dates, each.dates_large_pack, each.span,
-             each.parameter, bool(each.requires or each.unless), each.flag)
+            (rule, number, source, fact, *each.window, first, last if first is None else None,
+             each.dates, each.dates_large_pack, each.span, each.parameter,
+             top.sex, bool(each.requires or each.unless), each.flag)
         )  # fmt: skip
-        for relation, names in (("requires", each.requires), ("unless", each.unless)):
-            relations += [(version, top.name, number, relation, other) for other in names]
 
 
 def text(name: str, rows: Rows) -> str:

@@ -6,11 +6,12 @@
     optional criteria on. Fewer dates are enough where one pack is large. People who died before the
     year meet none, and a criterion for one sex is met by it alone. `history_years` counts the years
     n-4 to n-1 that deliveries hold. Source: indicators 2.3, decision 14.
-    Anchor: year n. Grain: one row a person, version, top, criterion and year of evidence.
+    Anchor: year n. Grain: one row a person, rule, criterion and year of evidence (a rule is a
+    top with all that it is made from, shared by the versions that agree on it).
 #}
 {{ config(
     materialized='yearly',
-    unique_key=['person_id', 'carto_version', 'top', 'criterion', 'evidence_year'],
+    unique_key=['person_id', 'rule', 'criterion', 'evidence_year'],
     meta={'kind': 'yearly', 'look_back': 4, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
@@ -45,18 +46,15 @@ person as (
 ),
 
 criterion as (
-    select criterion.*, pathology.sex
+    select *
     from {{ ref('ref_pathology_criterion') }} as criterion
-    inner join {{ ref('ref_pathology') }} as pathology
-        on criterion.carto_version = pathology.carto_version and criterion.top = pathology.top
     where criterion.parameter is null{{ openchronic.pathology_parameters('criterion.parameter') }}
 ),
 
 in_window as (
     select
         fact.person_id,
-        criterion.carto_version,
-        criterion.top,
+        criterion.rule,
         criterion.criterion,
         fact.year as evidence_year,
         criterion.source,
@@ -86,15 +84,14 @@ in_window as (
 met as (
     select
         in_window.person_id,
-        in_window.carto_version,
-        in_window.top,
+        in_window.rule,
         in_window.criterion,
         max(case when in_window.is_conditional then 1 else 0 end) = 1 as is_conditional,
         cast(sum(in_window.date_count) as bigint) as criterion_date_count
     from in_window
     inner join person on in_window.person_id = person.person_id
     where in_window.sex is null or in_window.sex = person.sex
-    group by in_window.person_id, in_window.carto_version, in_window.top, in_window.criterion
+    group by in_window.person_id, in_window.rule, in_window.criterion
     having
         (
             sum(in_window.date_count) >= max(in_window.min_dates)
@@ -122,20 +119,15 @@ met as (
 ),
 
 plain as (
-    select distinct person_id, carto_version, top from met where not is_conditional
+    select distinct person_id, rule from met where not is_conditional
 ),
 
 refused as (
-    select distinct met.person_id, met.carto_version, met.top, met.criterion
+    select distinct met.person_id, met.rule, met.criterion
     from met
     inner join {{ ref('ref_pathology_relation') }} as relation
-        on met.carto_version = relation.carto_version
-        and met.top = relation.top
-        and met.criterion = relation.criterion
-    left join plain
-        on met.person_id = plain.person_id
-        and met.carto_version = plain.carto_version
-        and relation.other_top = plain.top
+        on met.rule = relation.rule and met.criterion = relation.criterion
+    left join plain on met.person_id = plain.person_id and relation.other_rule = plain.rule
     where
         met.is_conditional
         and (
@@ -148,8 +140,7 @@ final as (
     select
         in_window.person_id,
         cast({{ openchronic.build_year() }} as integer) as year,
-        in_window.carto_version,
-        in_window.top,
+        in_window.rule,
         cast(in_window.criterion as integer) as criterion,
         cast(in_window.evidence_year as integer) as evidence_year,
         in_window.source,
@@ -165,13 +156,11 @@ final as (
     from in_window
     inner join met
         on in_window.person_id = met.person_id
-        and in_window.carto_version = met.carto_version
-        and in_window.top = met.top
+        and in_window.rule = met.rule
         and in_window.criterion = met.criterion
     left join refused
         on met.person_id = refused.person_id
-        and met.carto_version = refused.carto_version
-        and met.top = refused.top
+        and met.rule = refused.rule
         and met.criterion = refused.criterion
     cross join seen
     where refused.person_id is null

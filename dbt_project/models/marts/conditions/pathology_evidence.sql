@@ -14,32 +14,37 @@
 ) }}
 
 with hit as (
-    select hit.*, held.person_id is not null as is_retained
+    select
+        hit.*,
+        pathology.carto_version,
+        pathology.top,
+        held.person_id is not null as is_retained
     from {{ ref('int_pathology_hit') }} as hit
     inner join {{ ref('ref_pathology') }} as pathology
-        on hit.carto_version = pathology.carto_version
-        and hit.top = pathology.top
-        and pathology.is_published
+        on hit.rule = pathology.rule and pathology.is_published
     left join {{ ref('person_pathology') }} as held
         on hit.person_id = held.person_id
-        and hit.carto_version = held.carto_version
-        and hit.top = held.top
+        and pathology.carto_version = held.carto_version
+        and pathology.top = held.top
         and held.year = {{ openchronic.build_year() }}
     where hit.year = {{ openchronic.build_year() }}
 ),
 
 excluder as (
     select lost.person_id, lost.carto_version, lost.top, min(other.top) as excluded_by
-    from (select distinct person_id, carto_version, top from hit where not is_retained) as lost
+    from (
+        select distinct person_id, carto_version, top, rule from hit where not is_retained
+    ) as lost
     inner join {{ ref('ref_pathology_relation') }} as relation
-        on lost.carto_version = relation.carto_version
-        and lost.top = relation.top
+        on lost.rule = relation.rule
         and relation.relation = 'unless'
         and relation.criterion is null
+    inner join {{ ref('ref_pathology') }} as pathology
+        on relation.other_rule = pathology.rule and lost.carto_version = pathology.carto_version
     inner join {{ ref('person_pathology') }} as other
         on lost.person_id = other.person_id
         and lost.carto_version = other.carto_version
-        and relation.other_top = other.top
+        and pathology.top = other.top
         and other.year = {{ openchronic.build_year() }}
     group by lost.person_id, lost.carto_version, lost.top
 ),

@@ -17,30 +17,27 @@
 
 {%- set counts = ['ald', 'stay', 'psychiatry', 'drug', 'act', 'group'] %}
 
--- One fact may meet several criteria of a top: counted once.
+-- One fact may meet several criteria of a rule: counted once.
 with fact as (
     select
         person_id,
-        carto_version,
-        top,
+        rule,
         source,
         fact,
         evidence_year,
-        min(criterion) as criterion,
         max(date_count) as date_count,
         min(first_date) as first_date,
         max(last_date) as last_date,
         max(history_years) as history_years
     from {{ ref('int_pathology_hit') }}
     where year = {{ openchronic.build_year() }}
-    group by person_id, carto_version, top, source, fact, evidence_year
+    group by person_id, rule, source, fact, evidence_year
 ),
 
 met as (
     select
         person_id,
-        carto_version,
-        top,
+        rule,
         {%- for source in counts %}
         sum(case when source = '{{ source }}' then date_count else 0 end) as {{ source }}_count,
         {%- endfor %}
@@ -48,10 +45,18 @@ met as (
         max(last_date) as last_date,
         max(history_years) as history_years
     from fact
-    group by person_id, carto_version, top
+    group by person_id, rule
 ),
 
 -- What has no criterion of its own is met by who meets what it requires.
+derived as (
+    select distinct relation.rule, relation.other_rule
+    from {{ ref('ref_pathology_relation') }} as relation
+    inner join {{ ref('ref_pathology') }} as pathology
+        on relation.rule = pathology.rule and pathology.kind = 'derived'
+    where relation.relation = 'requires'
+),
+
 candidate as (
     select * from met
 
@@ -59,8 +64,7 @@ candidate as (
 
     select
         met.person_id,
-        met.carto_version,
-        pathology.top,
+        derived.rule,
         {%- for source in counts %}
         max(met.{{ source }}_count) as {{ source }}_count,
         {%- endfor %}
@@ -68,42 +72,51 @@ candidate as (
         max(met.last_date) as last_date,
         max(met.history_years) as history_years
     from met
-    inner join {{ ref('ref_pathology_relation') }} as relation
-        on met.carto_version = relation.carto_version
-        and met.top = relation.other_top
-        and relation.relation = 'requires'
-        and relation.criterion is null
-    inner join {{ ref('ref_pathology') }} as pathology
-        on relation.carto_version = pathology.carto_version
-        and relation.top = pathology.top
-        and pathology.kind = 'derived'
-    group by met.person_id, met.carto_version, pathology.top
+    inner join derived on met.rule = derived.other_rule
+    group by met.person_id, derived.rule
 ),
 
-refused as (
-    select distinct candidate.person_id, candidate.carto_version, candidate.top
+-- All that a person meets, and all that a rule gives way to: one comparison, not a join a rule.
+met_by as (
+    select person_id, array_agg(rule) as rules
+    from met
+    group by person_id
+),
+
+given_way as (
+    select
+        rule,
+        array_agg(other_rule) as rules
+    from {{ ref('ref_pathology_relation') }}
+    where relation = 'unless' and criterion is null
+    group by rule
+),
+
+lacking as (
+    select distinct candidate.person_id, candidate.rule
     from candidate
     inner join {{ ref('ref_pathology_relation') }} as relation
-        on candidate.carto_version = relation.carto_version
-        and candidate.top = relation.top
+        on candidate.rule = relation.rule
+        and relation.relation = 'requires'
         and relation.criterion is null
     left join met
-        on candidate.person_id = met.person_id
-        and candidate.carto_version = met.carto_version
-        and relation.other_top = met.top
-    where
-        (relation.relation = 'requires' and met.person_id is null)
-        or (relation.relation = 'unless' and met.person_id is not null)
+        on candidate.person_id = met.person_id and relation.other_rule = met.rule
+    where met.person_id is null
 ),
 
 held as (
     select candidate.*
     from candidate
-    left join refused
-        on candidate.person_id = refused.person_id
-        and candidate.carto_version = refused.carto_version
-        and candidate.top = refused.top
-    where refused.person_id is null
+    inner join met_by on candidate.person_id = met_by.person_id
+    left join given_way on candidate.rule = given_way.rule
+    left join lacking
+        on candidate.person_id = lacking.person_id and candidate.rule = lacking.rule
+    where
+        lacking.person_id is null
+        and (
+            given_way.rule is null
+            or not {{ openchronic.arrays_overlap('given_way.rules', 'met_by.rules') }}
+        )
 ),
 
 united as (
@@ -113,8 +126,7 @@ united as (
 
     select
         held.person_id,
-        held.carto_version,
-        relation.top,
+        relation.rule,
         {%- for source in counts %}
         sum(held.{{ source }}_count) as {{ source }}_count,
         {%- endfor %}
@@ -123,18 +135,16 @@ united as (
         max(held.history_years) as history_years
     from held
     inner join {{ ref('ref_pathology_relation') }} as relation
-        on held.carto_version = relation.carto_version
-        and held.top = relation.other_top
-        and relation.relation = 'member'
-    group by held.person_id, held.carto_version, relation.top
+        on held.rule = relation.other_rule and relation.relation = 'member'
+    group by held.person_id, relation.rule
 ),
 
 final as (
     select
         united.person_id,
         cast({{ openchronic.build_year() }} as integer) as year,
-        united.carto_version,
-        united.top,
+        pathology.carto_version,
+        pathology.top,
         pathology.super_group,
         pathology.kind,
         pathology.flag,
@@ -148,8 +158,7 @@ final as (
         united.history_years,
         consumer.person_id is not null as is_consumer
     from united
-    inner join {{ ref('ref_pathology') }} as pathology
-        on united.carto_version = pathology.carto_version and united.top = pathology.top
+    inner join {{ ref('ref_pathology') }} as pathology on united.rule = pathology.rule
     left join {{ ref('int_consumer') }} as consumer
         on united.person_id = consumer.person_id
         and consumer.year = {{ openchronic.build_year() }}
