@@ -322,6 +322,18 @@ def value_in_the_statistics(f: Folder) -> None:
     f.afterwards = write
 
 
+def rows_left_behind(f: Folder) -> None:
+    """The bytes of rows that were there before, which the footer names no more."""
+    path = f.release / "t.parquet"
+
+    def write() -> None:
+        data = path.read_bytes()
+        footer = int.from_bytes(data[-8:-4], "little") + 8
+        path.write_bytes(data[:-footer] + b"Atlantis" + data[-footer:])
+
+    f.afterwards = write
+
+
 def negative_band(f: Folder) -> None:
     f.declared, f.suppressed = 10_000, 0
     f.bands = {"23 F": (9_000, -5), "62 H": (1_000, 5)}
@@ -385,6 +397,7 @@ FAULTS: list[tuple[Callable[[Folder], None], set[str]]] = [
     (byte_order_mark, {"no_metadata"}),
     (value_in_the_statistics, {"no_hidden_value"}),
     (negative_band, {"suppression"}),
+    (rows_left_behind, {"no_hidden_value"}),
     (earlier_people("person 1000", "person 1000"), {"earlier_releases"}),
     (earlier_people(None), {"earlier_releases"}),
 ]

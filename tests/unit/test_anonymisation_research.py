@@ -144,6 +144,19 @@ def source_in_metadata(f: File) -> None:
     f.metadata = {"source": "person_id"}
 
 
+def another_file(f: File) -> None:
+    f.folder.mkdir(parents=True)
+    (f.folder / "notes.txt").write_text("x")
+
+
+def linked_file(f: File) -> None:
+    """The people, by a link to a file that may change after the gate."""
+    f.folder.mkdir(parents=True)
+    elsewhere = f.folder.parents[1] / "elsewhere.parquet"
+    elsewhere.touch()
+    (f.folder / "people.parquet").symlink_to(elsewhere)
+
+
 def joinable_key(f: File) -> None:
     """The same number in both files, large enough to be one of another file."""
     for rows in (f.people, f.events):
@@ -176,6 +189,8 @@ FAULTS: list[tuple[Callable[[File], None], str]] = [
     (missing_point, "research_known_points"),
     (nobody_attacked, "research_known_points"),
     (source_in_metadata, "research_columns"),
+    (another_file, "research_columns"),
+    (linked_file, "research_columns"),
     (joinable_key, "research_identifiers"),
     (share_above_one, "research_known_points"),
     (half_a_person, "research_known_points"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -349,7 +350,23 @@ def _no_hidden_value(e: Evidence) -> Finding:
             statistics = coded.metadata.row_group(group).column(position).statistics
             if statistics is not None and statistics.has_min_max:
                 hidden += len({statistics.min, statistics.max} - used)
+    # Bytes that no column accounts for: what is left of rows that were there before.
+    hidden += path.stat().st_size != _accounted(path, coded.metadata)
     return Finding(hidden == 0, f"{hidden} values in the file that no row holds", 0, hidden)
+
+
+def _accounted(path: Path, metadata: pq.FileMetaData) -> int:
+    """Return the bytes of columns, footer and marks: the size of a file that holds nothing else."""
+    chunks = [
+        metadata.row_group(group).column(column).total_compressed_size
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        footer = int.from_bytes(file.read(4), "little")
+    # PAR1 at both ends, and the length of the footer.
+    return 4 + int(sum(chunks)) + footer + 8
 
 
 def _sorted_rows(e: Evidence) -> Finding:

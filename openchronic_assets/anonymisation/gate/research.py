@@ -91,6 +91,10 @@ def _columns(e: Evidence) -> Finding:
     unknown += sum(1 for role in e.request.roles.values() if role not in ROLES)
     unknown += sum(len(table.schema.metadata or {}) for table in e.tables())
     unknown += min(table.num_rows for table in e.tables()) < 1
+    # Nothing else in the folder, and files of its own: a link may point elsewhere tomorrow.
+    named = {e.request.people, e.request.known_points, *filter(None, [e.request.events])}
+    unknown += len({path.name for path in e.folder.iterdir()} ^ named)
+    unknown += sum((e.folder / name).is_symlink() for name in named)
     return Finding(unknown == 0, f"{unknown} columns not declared, or metadata", 0, unknown)
 
 
