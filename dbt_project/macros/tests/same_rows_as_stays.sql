@@ -1,7 +1,7 @@
 {# Fails on each stay of a condition that the model has not, or has several times, in a year. #}
-{% test same_rows_as_stays(model, where, mart_where='1 = 1') %}
+{% test same_rows_as_stays(model, of_where, mart_where='1 = 1') %}
 with expected as (
-    select year as year_of_row, stay_id from {{ ref('hospital_stay') }} where {{ where }}
+    select year as year_of_row, stay_id from {{ ref('hospital_stay') }} where {{ of_where }}
 ),
 
 found as (
