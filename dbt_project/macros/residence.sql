@@ -24,7 +24,8 @@
 #}
 {% macro residence_commune(department, commune) -%}
     case
-        when {{ department }} is null or length({{ commune }}) <> 3 or {{ commune }} = '000' then null
+        when {{ department }} is null or {{ commune }} is null then null
+        when length({{ commune }}) <> 3 or {{ commune }} = '000' then null
         when length({{ department }}) = 3 then concat({{ department }}, right({{ commune }}, 2))
         else concat({{ department }}, {{ commune }})
     end

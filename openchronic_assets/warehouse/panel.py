@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from openchronic_assets.contracts import Table
 from openchronic_assets.errors import OpenChronicError, UsageError
@@ -370,12 +371,11 @@ def _columns(table: Table) -> set[str]:
     return {column.lake_name for column in table.columns if column.is_loaded}
 
 
-def _predicate(name: str) -> str | None:
-    """Return the condition under which a row that names its person is of the panel.
+def _predicate(names: set[str]) -> str | None:
+    """Return the condition under which a row of these columns is of the panel.
 
     None where it names nobody: of aggregates and of local files nothing is of the panel.
     """
-    names = _columns(contract_of(name))
     psa = next((each for each in _PSA if each in names), None)
     if psa and "ben_rng_gem" in names:
         return f"({psa}, coalesce(ben_rng_gem, -1)) in (select (psa, birth_rank) from panel_couple)"
@@ -397,16 +397,18 @@ def _restrict(
     """Return what stands for a raw file in the panel: itself, or the extract of its rows."""
     if name in WHOLE or name in _LISTS:
         return [part]
+    # A year's structure may lack columns that the contract knows.
+    present = {column.lower() for column in pq.read_schema(part.path).names}
     file = plan.inputs[name][part.path.relative_to(plan.home.lake).as_posix()]
     where = "true" if part.months is None else in_slices_sql(contract_of(name), part.months)
     if parent is None:
-        if (predicate := _predicate(name)) is None:
+        if (predicate := _predicate(present)) is None:
             return []
         mark, where = file.id, f"{where} and {predicate}"
     else:
         table, key = parent
         beside = [one.path for one in found.get(table, []) if _meets(plan, file, table, one.path)]
-        if not beside:
+        if not beside or not set(key) <= present:
             return []
         columns = ", ".join(key)
         where = f"{where} and ({columns}) in (select ({columns}) from {read_parquet(beside)})"
