@@ -128,6 +128,49 @@
   fr: Les neuf clés se répètent dans l'année de soins ; gardée, car deux lignes vraies se ressemblent.
   en: The nine keys repeat within the care year; kept, because two true lines can look alike.
   source: "Schéma SNDS, clé primaire d'ER_PRS_F"
+- rule: amounts_inconsistent
+  table: ER_PRS_F
+  flag: has_inconsistent_amounts
+  when: >-
+    abs(reimbursed_amount) > abs(base_amount) or abs(reimbursed_amount) > abs(paid_amount)
+  missing: not flagged
+  uses: []
+  fr: >-
+    Remboursé supérieur à la base ou à la dépense, au signe près (une régularisation est négative).
+    Les euros comptent tels que transmis.
+  en: >-
+    Reimbursed above the base or above what was spent, whatever the sign (a regularisation is
+    negative). Euros count as delivered.
+  source: "Health Data Hub, fiche montant des soins de ville ; règle de ce projet"
+- rule: unknown_exemption
+  table: ER_PRS_F
+  flag: has_unknown_exemption
+  when: >-
+    exemption_code not in (
+      0, 10, 20, 21, 30, 41, 42, 43, 44, 45, 46, 47, 51, 54, 55, 56, 57, 62, 63, 81, 82, 91, 92
+    )
+  missing: not flagged
+  uses: []
+  fr: >-
+    Motif d'exonération absent de la nomenclature IR_EXO_V, ou 99 (valeur inconnue) : ni exonéré ni
+    non exonéré dans les dépenses.
+  en: >-
+    Exemption code that nomenclature IR_EXO_V does not hold, or 99 (unknown value): neither exempted
+    nor not in spending.
+  source: "Nomenclature IR_EXO_V"
+- rule: complement_without_act
+  table: ER_PRS_F
+  flag: is_complement_without_act
+  when: is_complement_only and not has_act_that_day
+  missing: not flagged
+  uses: []
+  fr: >-
+    Complément d'acte (BSE_PRS_NAT = 0) sans acte de la même personne le même jour ; sans personne ni
+    date on ne peut le dire. Ses euros comptent.
+  en: >-
+    Complement of an act (BSE_PRS_NAT = 0) without an act of the same person that day; without person
+    or date it cannot be told. Its euros count.
+  source: "Règle de ce projet [A]"
 
 - rule: finess_duplicate
   table: T_MCOaaB

@@ -27,7 +27,8 @@
 ] -%}
 {%- set flags = [
     'is_information_line', 'is_information_amount', 'is_public_t2a', 'is_supplement',
-    'is_complement_only', 'is_fictitious', 'is_public_hospital',
+    'is_complement_only', 'is_fictitious', 'is_public_hospital', 'has_inconsistent_amounts',
+    'has_unknown_exemption', 'is_complement_without_act',
 ] -%}
 {#- What it does not. -#}
 {%- set euros = [
@@ -57,7 +58,9 @@ with line as (
         is_supplement,
         is_complement_only,
         is_duplicate_key,
-        {{ openchronic.rule_flag('ER_PRS_F', 'fictitious_nir') }}
+        {{ openchronic.rule_flag('ER_PRS_F', 'fictitious_nir') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'amounts_inconsistent') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'unknown_exemption') }}
     from {{ ref('int_care_line') }}
     where care_year = {{ openchronic.build_year() }}
 ),
@@ -108,7 +111,24 @@ taken_back as (
         )
 ),
 
-claim as (
+-- Days on which a complement has its act.
+complement_day as (
+    select distinct psa, birth_rank, care_date
+    from line
+    where is_complement_only and psa is not null and care_date is not null
+),
+
+act_day as (
+    select distinct line.psa, line.birth_rank, line.care_date
+    from line
+    inner join complement_day
+        on line.psa = complement_day.psa
+        and line.birth_rank = complement_day.birth_rank
+        and line.care_date = complement_day.care_date
+    where not line.is_complement_only
+),
+
+placed as (
     select
         line.*,
         nullif(trim(context_ranked.performing_finess), '') as performing_finess,
@@ -116,7 +136,10 @@ claim as (
         context_ranked.establishment_category,
         {{ openchronic.rule_flag('ER_PRS_F', 'public_double_transmission') }},
         {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }},
-        taken_back.psa is not null as may_be_netted
+        taken_back.psa is not null as may_be_netted,
+        case
+            when line.psa is not null and line.care_date is not null then act_day.psa is not null
+        end as has_act_that_day
     from line
     left join context_ranked
         on line.claim_key = context_ranked.claim_key and context_ranked.place = 1
@@ -125,6 +148,16 @@ claim as (
         and line.birth_rank = taken_back.birth_rank
         and line.care_date = taken_back.care_date
         and line.prestation_code is not distinct from taken_back.prestation_code
+    left join act_day
+        on line.is_complement_only
+        and line.psa = act_day.psa
+        and line.birth_rank = act_day.birth_rank
+        and line.care_date = act_day.care_date
+),
+
+claim as (
+    select *, {{ openchronic.rule_flag('ER_PRS_F', 'complement_without_act') }}
+    from placed
 ),
 
 repeated_detail as (
@@ -346,6 +379,9 @@ final as (
         is_fictitious,
         is_public_hospital,
         is_duplicate_key,
+        has_inconsistent_amounts,
+        has_unknown_exemption,
+        is_complement_without_act,
         {{ openchronic.is_used('ER_PRS_F', 'care') }},
         {{ openchronic.is_used('ER_PRS_F', 'spending') }},
         {{ openchronic.is_used('ER_PRS_F', 'persons') }}
