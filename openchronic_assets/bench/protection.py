@@ -25,7 +25,7 @@ DEPARTMENTS, ALD, BANDS = 101, 32, 10
 def large_table(people: int = PEOPLE_IN_TABLES, ages: int = AGES) -> HierarchicalTable:
     """Draw people into age, sex, department and region, ALD and group, alive or not.
 
-    With 14 ages, 664,200 cells; a fifth of them count fewer than 11 people.
+    With 14 ages, 680,400 cells; a fifth of them count fewer than 11 people.
     """
     from openchronic_assets.anonymisation.hierarchies import Hierarchy
     from openchronic_assets.anonymisation.tables import Dimension, HierarchicalTable
