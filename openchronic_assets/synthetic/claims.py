@@ -19,6 +19,7 @@ from openchronic_assets.synthetic.text import (
     Frame,
     cents,
     dates,
+    distinct,
     labels_of,
     month_index,
     month_start,
@@ -147,7 +148,6 @@ def _lines(
     frame.columns.update(keys.columns)
     age = people.age(care, who)
     months = np.maximum((care - people.birth[who]) // 30.4375, 0).astype(np.int64)
-    second = care >= people.switch[who]
     # A death is on the lines that were processed after it.
     death = np.where(people.death[who] <= flux, people.death[who], NEVER)
     ends = care + lines["length"]
@@ -162,11 +162,13 @@ def _lines(
         return column.take(positions)
 
     def practitioner(which: Ints, absent: npt.NDArray[np.bool_] | None = None) -> pa.Array:
-        return pick(numbers, np.where(which > 0, which + with_key, 0), absent)
+        # Of the country's numbers, those of the block: a file repeats its labels block by block.
+        found, where = distinct(np.where(which > 0, which + with_key, 0))
+        return pick(numbers.take(pa.array(found)), where, absent)
 
     rate = cents(lines["rate"] * 100)
     frame.put(
-        BEN_NIR_PSA=pick([*people.psa, *people.psa2], np.where(second, who + len(people), who)),
+        BEN_NIR_PSA=pick(*_couples(people, who, care)),
         BEN_RNG_GEM=of_person(whole(people.rank)),
         BEN_CDI_NIR=of_person(labels_of(people.cdi)),
         BEN_AMA_COD=whole(np.where(age < 2, 1000 + np.minimum(months, 23), age)),
@@ -227,6 +229,15 @@ def _lines(
 
 def _date_or_sentinel(days: Ints, form: str = "dd/mm/yyyy") -> pa.Array:
     return dates(np.maximum(days, 0), form, unknown=days == NULL)
+
+
+def _couples(people: People, who: Ints, when: Ints) -> tuple[list[str], Ints]:
+    """Return the pseudonyms of the block, and which of them each person has on a day."""
+    twice = np.flatnonzero(people.switch < NEVER)
+    after = np.zeros(len(people), np.int64)
+    after[twice] = len(people) + np.arange(len(twice))
+    labels = [*people.psa, *(people.psa2[person] for person in twice.tolist())]
+    return labels, np.where(when >= people.switch[who], after[who], who)
 
 
 def _lived(people: People, name: str, who: Ints, when: Ints) -> pa.Array:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.abc import MetaPathFinder
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +232,21 @@ def _use_system_memory() -> None:
 def _begin_worker() -> None:
     """Prepare a process that draws blocks."""
     _use_system_memory()
+    # Arrow's own stream of a table is made and read in a fifth of the time of a pickle.
+    ForkingPickler.register(pa.Table, _as_stream)
     # Arrow would import pandas, a second of time and 50 MB, to know that no column is of pandas.
     sys.meta_path.insert(0, _NoPandas())
+
+
+def _as_stream(table: pa.Table) -> tuple[Callable[[bytes], pa.Table], tuple[bytes]]:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return _of_stream, (sink.getvalue().to_pybytes(),)
+
+
+def _of_stream(data: bytes) -> pa.Table:
+    return pa.ipc.open_stream(data).read_all()
 
 
 class _NoPandas(MetaPathFinder):
