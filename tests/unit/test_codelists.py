@@ -254,6 +254,15 @@ def test_names_are_those_of_the_official_tables() -> None:
     }  # fmt: skip
 
 
+def test_the_page_of_the_pathologies_tells_every_name_with_its_flag_and_doubt() -> None:
+    page = (folder().parents[1] / "docs" / "pathologies.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` (\|.*)$", page))
+    assert set(rows) >= set(load_algorithms("G9-like"))
+    for name, one in load_algorithms("G9-like").items():
+        assert rows[name].startswith(f"| {one.label_fr} | {one.flag} |"), name
+        assert rows[name].endswith(f"| {one.note or ''} |"), name
+
+
 def test_seeds_are_what_the_files_say() -> None:
     for name, rows in gather().items():
         written = (folder() / f"{name}.csv").read_text(encoding="utf-8")
