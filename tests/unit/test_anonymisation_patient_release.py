@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
-from anonymisation_tables import patients
+from anonymisation_tables import patient_file, patients
 
 from openchronic_assets.anonymisation.hierarchies import HierarchyError, builtin
 from openchronic_assets.anonymisation.metrics import measure
@@ -206,3 +206,16 @@ def test_the_order_of_the_mart_leaves_no_trace(tmp_path: Path) -> None:
         result = recode_patients([folder / "mart.parquet"], YEAR)
         written.append([p.read_bytes() for p in write_patient_table(result.recoding, folder)])
     assert written[0] == written[1]
+
+
+def test_columns_that_the_mart_gains_change_nothing(tmp_path: Path) -> None:
+    """The mart is read by name: more columns, in another order, give the same table."""
+    before = patient_file(tmp_path / "before", persons=2000)
+    table = pq.read_table(before)
+    more = table.append_column("region", pa.array(["x"] * table.num_rows))
+    more = more.append_column("class", pa.array(range(table.num_rows)))
+    after = tmp_path / "after.parquet"
+    pq.write_table(more.select(more.column_names[::-1]), after)
+    found = [recode_patients([path], 2021, 12).recoding for path in (before, after)]
+    assert found[0].tuples == found[1].tuples
+    assert found[0].counts.tolist() == found[1].counts.tolist()
