@@ -59,9 +59,9 @@ def test_one_person_in_five_has_an_ald(france: tuple[Path, dict[str, Any]]) -> N
 
 
 def test_as_many_die_as_are_asked_for(tmp_path: Path) -> None:
-    totals = generate(tmp_path / "extract", 1000, (2019, 2019), 3, dirt="none", deaths=60)
-    # Deaths of one year are sampled so that their number is the sum of the chances.
-    assert 52 <= totals["counts"]["deaths"] <= 68
+    totals = generate(tmp_path / "extract", 2000, (2019, 2019), 3, dirt="none", deaths=120)
+    # Deaths of the first year are sampled so that a block has the sum of its people's chances.
+    assert 112 <= totals["counts"]["deaths"] <= 128
 
 
 def test_deaths_stays_and_visits_are_of_the_published_order(
