@@ -44,7 +44,7 @@ HEADERS = {
         "condition", "variant", "fact", "min_dates", "min_dates_large_pack", "min_span_days",
     ),
     "ref_pathology": (
-        "carto_version", "rule", "top", "label_fr", "label_en", "super_group", "kind", "sex",
+        "top", "carto_version", "rule", "label_fr", "label_en", "super_group", "kind", "sex",
         "flag", "note_fr", "is_published", "is_chronic",
     ),
     "ref_pathology_criterion": (
@@ -199,7 +199,7 @@ def _top(
         else "criteria" if top.criteria else "derived"
     )  # fmt: skip
     seeds.rows["ref_pathology"].append(
-        (version, rule, top.name, top.label_fr, top.label_en, top.group, kind, top.sex, top.flag,
+        (top.name, version, rule, top.label_fr, top.label_en, top.group, kind, top.sex, top.flag,
          top.note, top.is_published, top.is_chronic)
     )  # fmt: skip
     if rule in seeds.meanings:
