@@ -601,6 +601,8 @@ def _verified(home: Home, candidate: Path) -> dict[str, Any]:
         if entry["event"] == "candidate_prepared" and entry.get("version") == version
     ]
     changed = f"candidate {version} is not what was prepared; remove it and prepare it again"
+    if candidate.is_symlink():
+        raise Refused(changed)
     try:
         if not entries or entries[-1]["report_sha256"] != _sha256(candidate / "report.json"):
             raise Refused(changed)

@@ -326,6 +326,15 @@ def test_a_folder_put_by_hand_into_candidate_is_refused(home: Home, version: str
         publish(home, "2021-00000000", PEOPLE)
 
 
+def test_a_candidate_that_is_a_link_is_refused(home: Home, version: str, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (home.candidate / version).rename(elsewhere)
+    (home.candidate / version).symlink_to(elsewhere)
+    with pytest.raises(Refused, match="not what was prepared"):
+        publish(home, version, DEMO)
+    assert list(home.release.iterdir()) == []
+
+
 def test_the_gate_judges_again_before_publication(home: Home, version: str) -> None:
     with pytest.raises(Refused, match="gate_process"):
         publish(home, version, DEMO, gate_command=[sys.executable, "-c", "raise SystemExit(1)"])
