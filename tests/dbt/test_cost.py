@@ -208,7 +208,9 @@ def test_every_item_rule_can_be_reached_and_every_item_exists() -> None:
     assert {rule["item"] for rule in rules} <= items
     # Those valued from the PMSI, or by no table under contract, have no rule.
     assert items - {rule["item"] for rule in rules} == {"public_outpatient", "public_mco_extra"}
-    keys = {(r["priority"], r["first_prestation"], r["performer"], r["establishment"]) for r in rules}
+    keys = {
+        (r["priority"], r["first_prestation"], r["performer"], r["establishment"]) for r in rules
+    }
     assert len(keys) == len(rules), "two rules of one priority would decide by their number"
 
 
