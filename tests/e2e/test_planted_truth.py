@@ -194,61 +194,6 @@ def test_each_stay_is_the_planted_one_of_its_person(
     assert found == expected
 
 
-def nameless_of(planted: Delivery) -> set[Any]:
-    """Return who cannot be told in the PMSI: twins under one pseudonym, invented NIR."""
-    persons = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "persons")
-    shared = Counter(each["ben_nir_psa"] for each in persons)
-    return {p["index"] for p in persons if p["fictitious"] or shared[p["ben_nir_psa"]] > 1}
-
-
-def test_each_stay_of_the_other_fields_is_the_planted_one(
-    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
-) -> None:
-    """Weeks, sub-sequences and sequences are grouped to the stays that were planted."""
-    nameless = nameless_of(planted)
-    stays = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "field_stays")
-    fields = {"SSR": "ssr", "HAD": "had", "RIP": "psy"}
-    expected = Counter(
-        (
-            person_ids[str(s["index"])] if s["index"] not in nameless else None,
-            fields[s["field"]],
-            s["entry_date"],
-            s["exit_date"],
-            s["cim10"],
-            s["hospital"],
-        )
-        for s in stays
-    )
-    found = Counter(
-        marts.execute(
-            "select person_id, field, entry_date, discharge_date, main_diagnosis, finess"
-            " from hospital_stay where field <> 'mco'"
-        ).fetchall()
-    )
-    assert sum(expected.values()) >= 5
-    assert found == expected
-
-
-def test_each_outpatient_emergency_visit_is_a_planted_one(
-    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
-) -> None:
-    """The extract bills an emergency fee for some of the planted visits, and for nothing else."""
-    nameless = nameless_of(planted)
-    visits = read_truth(planted.folder.with_name(f"{planted.folder.name}.truth"), "visits")
-    expected = Counter(
-        (person_ids[str(v["index"])] if v["index"] not in nameless else None, v["visit_date"])
-        for v in visits
-        if v["kind"] == "emergency"
-    )
-    found = Counter(
-        marts.execute(
-            "select person_id, visit_date from emergency_visit where source = 'outpatient'"
-        ).fetchall()
-    )
-    assert found
-    assert not found - expected
-
-
 def test_care_by_person_and_year_is_the_planted_one_to_the_cent(
     marts: duckdb.DuckDBPyConnection,
     planted: Delivery,
