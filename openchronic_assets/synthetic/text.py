@@ -108,7 +108,10 @@ def distinct(values: Ints) -> tuple[Ints, Ints]:
     there = np.zeros(span, bool)
     shifted = values - low
     there[shifted] = True
-    return np.flatnonzero(there) + low, (np.cumsum(there) - 1)[shifted]
+    found = np.flatnonzero(there)
+    rank = np.empty(span, np.int64)
+    rank[found] = np.arange(len(found))
+    return found + low, rank[shifted]
 
 
 def stable_order(keys: Ints) -> Ints:
