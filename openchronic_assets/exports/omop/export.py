@@ -17,6 +17,7 @@ from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.exports.omop import spec, tables, vocabulary
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import connect, read_manifest
+from openchronic_assets.warehouse.builds import locked
 
 FORMATS = ("parquet", "csv")
 MEMORY = "2GB"
@@ -48,11 +49,11 @@ def export_omop(
 
     Raises:
         UsageError: nothing is built, a year is not, or the vocabularies cannot be read.
-        OpenChronicError: what was written breaks the specification.
+        OpenChronicError: another export is running, or what was written breaks the specification.
     """
     if unknown := set(formats) - set(FORMATS):
         raise UsageError(f"no format {', '.join(sorted(unknown))}; there are: {', '.join(FORMATS)}")
-    with connect(home) as connection:
+    with locked(home.create(), "export", wait=False), connect(home) as connection:
         manifest = read_manifest(home)
         assert manifest is not None  # connect refuses a home without a build
         wanted = _years(manifest, years)
