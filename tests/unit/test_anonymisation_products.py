@@ -491,6 +491,44 @@ def signed_by(*names: str) -> Callable[[Whole], None]:
     return spoil
 
 
+def taken_out(hidden: bool) -> Callable[[Whole], None]:
+    """A sortie 3 people away from a shown cell; or equal to it, and showing a hidden one."""
+
+    def spoil(w: Whole) -> None:
+        header, *lines = w.rows(REGION)
+        shown = next(line for line in lines if line[-1] and int(line[-1]) > 30)
+        blank = next(line for line in lines if not line[-1])
+        cells = [[*shown[:-1], int(shown[-1]) - (0 if hidden else 3)]]
+        cells += [[*blank[:-1], 40]] if hidden else []
+        path = w.root / "00001-aaaaaaaa.json"
+        path.write_text(json.dumps({"dimensions": header[:-1], "cells": cells}))
+        w.tables = replace(w.tables, sorties=[str(path)])
+
+    return spoil
+
+
+def damaged_sortie(w: Whole) -> None:
+    path = w.root / "00001-aaaaaaaa.json"
+    path.write_text("{")
+    w.tables = replace(w.tables, sorties=[str(path)])
+
+
+def bytes_of(name: str, change: Callable[[bytes], bytes]) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        path = w.folder / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return spoil
+
+
+def link_to(name: str) -> Callable[[Whole], None]:
+    def spoil(w: Whole) -> None:
+        (w.folder / name).rename(w.root / "elsewhere")
+        (w.folder / name).symlink_to(w.root / "elsewhere")
+
+    return spoil
+
+
 FAULTS: list[tuple[Callable[[Whole], None], str]] = [
     (small_cell, "table_threshold"),
     (revealing_margin, "table_intervals"),
@@ -565,6 +603,15 @@ FAULTS: list[tuple[Callable[[Whole], None], str]] = [
     (population_not_told, "disjoint_populations"),
     (report_with(lambda body: body["outputs_by_kind"].pop()), "report"),
     (made_by_nobody, "signers"),
+    (taken_out(hidden=False), "table_differences"),
+    (taken_out(hidden=True), "table_known_before"),
+    (damaged_sortie, "table_differences"),
+    (bytes_of(TABLE, lambda data: data.replace(b",", b";")), "table_files"),
+    (bytes_of(TABLE, lambda data: data.decode().encode("utf-16")), "table_files"),
+    (bytes_of(TABLE, lambda data: data + b"#62,3\n"), "table_files"),
+    (bytes_of(TABLE, lambda _: b""), "table_files"),
+    (link_to(CUBE), "folder"),
+    (link_to("report.json"), "folder"),
 ]
 
 
