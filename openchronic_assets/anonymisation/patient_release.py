@@ -188,6 +188,9 @@ def patient_cube(
         ]
         if missing:
             raise OpenChronicError(f"the mart patient lacks the columns {missing}; rebuild it")
+        if "has_ald" in columns:
+            # Who is a patient for a disease alone has no ALD to publish.
+            source = f"(select * from {source} where has_ald) as holder"
         last_day = f"date '{int(reference_year):04d}-12-31'"
         dead = "coalesce(is_dead, false)" if "is_dead" in columns else "false"
         if "death_date" in columns:

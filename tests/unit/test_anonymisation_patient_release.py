@@ -219,3 +219,30 @@ def test_columns_that_the_mart_gains_change_nothing(tmp_path: Path) -> None:
     found = [recode_patients([path], 2021, 12).recoding for path in (before, after)]
     assert found[0].tuples == found[1].tuples
     assert found[0].counts.tolist() == found[1].counts.tolist()
+
+
+def test_who_is_a_patient_for_a_disease_alone_is_not_published(tmp_path: Path) -> None:
+    """The public table is of ALD: the mart also holds people with a disease and no ALD."""
+    holders = patients(600, 5, {"62": 1.0})
+    others = holders.set_column(
+        holders.schema.get_field_index("ald_main"),
+        "ald_main",
+        pa.nulls(len(holders), holders.schema.field("ald_main").type),
+    ).set_column(
+        holders.schema.get_field_index("person_id"),
+        "person_id",
+        pa.array([f"other {number}" for number in range(len(holders))]),
+    )
+    for name, parts in (
+        ("alone", [(holders, True)]),
+        ("both", [(holders, True), (others, False)]),
+    ):
+        tables = [
+            table.append_column("has_ald", pa.array([held] * len(table))) for table, held in parts
+        ]
+        pq.write_table(pa.concat_tables(tables), tmp_path / f"{name}.parquet")
+    alone, both = (
+        recode_patients([tmp_path / f"{name}.parquet"], YEAR) for name in ("alone", "both")
+    )
+    assert both.recoding.tuples == alone.recoding.tuples
+    assert both.population == alone.population
