@@ -16,7 +16,7 @@ Row = dict[str, Any]
 F = Fraction
 SEEDS = {
     "ref_pathology": [
-        {"carto_version": "V", "top": top, "is_published": True}
+        {"carto_version": "V", "top": top, "rule": top, "is_published": True}
         for top in ("top_A", "top_B", "top_C", "sup_All")
     ],
     "ref_code_list": [
@@ -30,7 +30,7 @@ SEEDS = {
         for name in ("a", "b", "both")
     ],
     "ref_pathology_criterion": [
-        {"carto_version": "V", "top": top, "criterion": 1, "source": "stay", "fact": fact,
+        {"rule": top, "criterion": 1, "source": "stay", "fact": fact,
          "window_from": 0, "window_to": 0}
         for top, fact in (("top_A", "a"), ("top_B", "b"), ("top_A", "both"), ("top_B", "both"))
     ],

@@ -98,8 +98,8 @@ code_listed as (
 code_top as (
     select distinct
         code_listed.main_diagnosis,
-        criterion.carto_version,
-        criterion.top
+        pathology.carto_version,
+        pathology.top
     from code_listed
     inner join {{ ref('ref_pathology_fact') }} as fact
         on code_listed.list_name = fact.list_name
@@ -107,8 +107,9 @@ code_top as (
         and fact.role = 'DP'
         and fact.part = 'main'
         and not fact.is_outside
-    inner join {{ ref('ref_pathology_criterion') }} as criterion
-        on fact.fact = criterion.fact and criterion.window_to = 0
+    inner join {{ ref('ref_pathology_criterion') }} as asked
+        on fact.fact = asked.fact and asked.window_to = 0
+    inner join {{ ref('ref_pathology') }} as pathology on asked.rule = pathology.rule
 ),
 
 stay_top as (
