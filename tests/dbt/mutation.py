@@ -352,7 +352,7 @@ class Oracles:
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                 pytest.main(
                     [
-                        "-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(HERE.parents[1]),
+                        "-x", "-q", "--rootdir", str(HERE.parents[1]),
                         "-m", "not spark and not slow and not long and not e2e",
                         *left_out, *tests,
                     ],
