@@ -1,8 +1,9 @@
 {#
     Who consumed care in a year: the denominator that deliveries allow.
     Rule: a person to whom the compulsory scheme paid a positive sum over the year, regularisations
-    netted, or who left hospital that year. The referential is never a denominator (domain
-    decision 6). Grain: one row a person and year.
+    netted, or who left hospital that year, in any field (acute, rehabilitation, at home,
+    psychiatry), as the consumers of the cartographie. The referential is never
+    a denominator (domain decision 6). Grain: one row a person and year.
 #}
 {{ config(
     materialized='yearly',
@@ -26,7 +27,7 @@ with paid as (
 discharged as (
     select distinct person_id
     from {{ ref('hospital_stay') }}
-    where year = {{ openchronic.build_year() }} and person_id is not null and field = 'mco'
+    where year = {{ openchronic.build_year() }} and person_id is not null
 ),
 
 final as (
