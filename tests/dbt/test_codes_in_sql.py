@@ -16,7 +16,10 @@ from openchronic_assets.warehouse.raw import contract_of
 # Lists of which a file is at hand under another name.
 SAME = {"MS_CIM_V": "IR_CIM_V"}
 # Written in the manuals of the PMSI and in the lists of no vintage at hand.
-UNLISTED: set[tuple[str, str]] = set()
+UNLISTED = {
+    ("prestation_code", "3599"),  # the end of a range
+    ("ald_num_delivered", "32"),  # several diseases: decided by its nature, 45, in no list
+}
 
 
 def lists_of_columns(runner: ModelRunner) -> dict[str, set[str]]:

@@ -4,11 +4,11 @@
 #}
 {% macro performer_group(specialty, activity) -%}
     case
-        when {{ activity }} in (19, 53, 54) or {{ specialty }} in (19, 36, 53, 54) then 'dentist'
-        when {{ activity }} = 21 or {{ specialty }} = 21 then 'midwife'
-        when {{ activity }} = 24 or {{ specialty }} = 24 then 'nurse'
-        when {{ activity }} = 26 or {{ specialty }} = 26 then 'physiotherapist'
-        when {{ activity }} in (25, 27, 28, 29) or {{ specialty }} in (27, 28, 29) then 'paramedical'
+        when {{ activity }} in (19, 53, 54) or {{ specialty }} = 36 then 'dentist'
+        when {{ activity }} = 21 then 'midwife'
+        when {{ activity }} = 24 then 'nurse'
+        when {{ activity }} = 26 then 'physiotherapist'
+        when {{ activity }} in (25, 27, 28, 29) then 'paramedical'
         when {{ activity }} in (30, 39, 40) then 'laboratory'
         when {{ specialty }} in (1, 22, 23) then 'gp'
         when
