@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
+from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import project
 
 _REF = re.compile(r"""\bref\(\s*['"](\w+)['"]\s*\)""")
-_SOURCE = re.compile(r"""\bsource\(\s*['"]snds['"]\s*,\s*['"](\w+)['"]\s*\)""")
 
 
 def write_part(folder: Path, wanted: Iterable[str]) -> Path:
@@ -26,17 +26,20 @@ def write_part(folder: Path, wanted: Iterable[str]) -> Path:
     Data tests and unit tests of kept models are kept where all that they name is kept.
     """
     whole = project.project_dir()
-    paths = {path.stem: path for path in (whole / "models").rglob("*.sql")}
+    manifest = project.parsed(Home(folder.with_name("whole")), "duckdb")
     kept: set[str] = set()
     raw: set[str] = set()
-    todo = list(wanted)
+    paths: dict[str, Path] = {}
+    todo = [f"model.openchronic.{name}" for name in wanted]
     while todo:
-        name = todo.pop()
-        if name in paths and name not in kept:
-            kept.add(name)
-            sql = paths[name].read_text(encoding="utf-8")
-            todo += _REF.findall(sql)
-            raw |= set(_SOURCE.findall(sql))
+        unique_id = todo.pop()
+        if unique_id in manifest.sources:
+            raw.add(manifest.sources[unique_id].name)
+        node = manifest.nodes.get(unique_id)
+        if node is not None and node.resource_type == "model" and node.name not in kept:
+            kept.add(node.name)
+            paths[node.name] = whole / node.original_file_path
+            todo += node.depends_on.nodes
     seeds = {path.stem for path in (whole / "seeds").glob("*.csv")}
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("target", "logs", "models"))
     for name in kept:

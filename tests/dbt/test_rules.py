@@ -62,6 +62,19 @@ CASES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], dict[str, Any
             "establishment_category": None, "treatment_mode": None,
         },
     ),
+    ("ER_PRS_F", "amounts_inconsistent"): (
+        {"reimbursed_amount": -30, "base_amount": -25, "paid_amount": -40},
+        {"reimbursed_amount": 25, "base_amount": 25, "paid_amount": 25},
+        {"reimbursed_amount": None, "base_amount": None, "paid_amount": None},
+    ),
+    ("ER_PRS_F", "unknown_exemption"): (
+        {"exemption_code": 99}, {"exemption_code": 42}, {"exemption_code": None},
+    ),
+    ("ER_PRS_F", "complement_without_act"): (
+        {"is_complement_only": True, "has_act_that_day": False},
+        {"is_complement_only": True, "has_act_that_day": True},
+        {"is_complement_only": True, "has_act_that_day": None},
+    ),
     ("ER_PRS_F", "repeated_line"): ({"copy_number": 2}, {"copy_number": 1}, {"copy_number": None}),
     ("T_MCOaaB", "finess_duplicate"): (
         {"year": 2017, "duplicate_finess": "750100018"},
@@ -321,10 +334,10 @@ def test_rows_that_a_rule_loses_stop_the_build(
     changed = tmp_path / "project"
     shutil.copytree(project.project_dir(), changed, ignore=shutil.ignore_patterns("target", "logs"))
     monkeypatch.setenv(project.PROJECT_VARIABLE, str(changed))
-    model = changed / "models" / "marts" / "hospital_stay.sql"
+    model = changed / "models" / "marts" / "hospital" / "hospital_stay.sql"
     text = model.read_text()
-    forgetful = text.replace("{{ openchronic.is_used('T_MCOaaB', 'stays') }}",
-                             "not is_error_ghm as is_used_for_stays")  # fmt: skip
+    forgetful = text.replace("{{ openchronic.is_used('T_MCOaaB', 'spending') }}",
+                             "not is_session as is_used_for_spending")  # fmt: skip
     assert forgetful != text
     model.write_text(forgetful)
     lake = make_lake("unbalanced")

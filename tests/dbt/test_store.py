@@ -47,7 +47,7 @@ def some_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Build a part of the project: yearly and history models, some reading others."""
     folder = tmp_path_factory.mktemp("part") / "dbt_project"
     parsed = tmp_path_factory.mktemp("parsed")
-    wanted = ["patient", "care_event", "hospital_stay", "indicator_prevalence"]
+    wanted = ["person", "care_event", "hospital_stay", "indicator_prevalence"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(project.PROJECT_VARIABLE, str(write_part(folder, wanted)))
         patch.setenv(project.PARSED_VARIABLE, str(parsed))
@@ -316,9 +316,7 @@ def test_the_catalogue_is_read_only_and_says_what_it_holds(built: Any) -> None:
                 " and not internal"
             ).fetchall()
         )
-    marts = {
-        "person", "patient", "ald_episode", "hospital_stay", "care_event", "indicator_prevalence"
-    }  # fmt: skip
+    marts = {"person", "ald_episode", "hospital_stay", "care_event", "indicator_prevalence"}
     others = set(comments) - marts
     assert marts <= set(comments)
     assert all(name.startswith("ref_") or name.endswith("_labelled") for name in others)
