@@ -58,7 +58,8 @@ care as (
         event.performer_id as provider_id,
         event.performing_finess as finess,
         event.paid_amount as spent,
-        event.reimbursed_amount + event.complement_reimbursed_amount as reimbursed,
+        cast(event.reimbursed_amount + event.complement_reimbursed_amount as decimal(18, 2))
+            as reimbursed,
         {{ openchronic.exemption_group('event.exemption_code') }} as exemption,
         event.known_at,
         'care_event' as source
