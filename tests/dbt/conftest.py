@@ -16,6 +16,12 @@ from openchronic_assets.warehouse import inputs
 MakeLake = Callable[[str], Lake]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Leave models on Spark to `make test-long`: some seconds each, and minutes together."""
+    if "spark_model_runner" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture
 def make_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeLake:
     """Return a maker of lakes; ingestion's list of current files is theirs."""
