@@ -43,11 +43,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     code_list(lake.home, "ir_nat_v", [{"code": "01111", "label": "Consultation"}])
     code_list(lake.home, "ir_nat_v", [{"code": "1111", "label": "ancien"}], vintage="2009")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_parts", lake.files)
-    warehouse.build(lake.home, [2019, 2020])
-    yield lake
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "current_parts", lake.files)
+        warehouse.build(lake.home, [2019, 2020])
+        yield lake
 
 
 def test_sas_people_find_the_delivered_tables_under_their_names(built: Any) -> None:

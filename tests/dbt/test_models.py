@@ -47,11 +47,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     lines = [line(f"healthy {n}", "2020-02-01", "2020-03-01", 100 + n) for n in range(10)]
     lake.put("ir_ben_r", "IR_BEN_R_2", people)
     lake.put("er_prs_f", "ER_PRS_F_202003", lines)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_parts", lake.files)
-    warehouse.build(lake.home, [2019, 2020, 2021])
-    yield lake
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "current_parts", lake.files)
+        warehouse.build(lake.home, [2019, 2020, 2021])
+        yield lake
 
 
 def test_every_unit_test_of_the_models_passes(make_lake: Any) -> None:

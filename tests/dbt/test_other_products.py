@@ -101,11 +101,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
         damir(1, "10", "10", "-2", soi_ann=None, soi_moi=None, ben_res_reg=99),
         damir(None, "3", "3", "3", exo_mtf=42, soi_moi=None),
     ])  # fmt: skip
-    patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_parts", lake.files)
-    warehouse.build(lake.home, [2010, 2015, 2020, 2024])
-    yield lake
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "current_parts", lake.files)
+        warehouse.build(lake.home, [2010, 2015, 2020, 2024])
+        yield lake
 
 
 def test_each_field_has_its_rules_and_a_missing_group_is_no_error(built: Any) -> None:

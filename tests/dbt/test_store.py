@@ -63,11 +63,10 @@ def built(some_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     lake = Lake(Home(tmp_path_factory.mktemp("built") / "home"))
     small_extract(lake)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(inputs, "current_parts", lake.files)
-    warehouse.build(lake.home, YEARS)
-    yield lake
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "current_parts", lake.files)
+        warehouse.build(lake.home, YEARS)
+        yield lake
 
 
 @pytest.fixture
