@@ -176,6 +176,7 @@ def test_fictitious_people_are_nobody_and_keep_their_euros(built: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.timeout(2700)
 def test_stale_years_rebuilt_equal_everything_rebuilt(
     make_lake: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,12 @@ from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs, project, run
 
 # Minutes: every model twice on Spark. Run by `make test-long`.
-pytestmark = [pytest.mark.spark, pytest.mark.long, pytest.mark.usefixtures("java")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.long,
+    pytest.mark.timeout(2700),
+    pytest.mark.usefixtures("java"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -365,7 +365,7 @@ def backfill(server: Server) -> Backfill:
         )["partitionBackfillOrError"]["status"]
         return found if found not in ("REQUESTED", "CANCELING", "FAILING") else None
 
-    ended = wait_for("the end of the backfill", status, 600, every=1)
+    ended = wait_for("the end of the backfill", status, 1800, every=1)
     runs = server.runs(**{"dagster/backfill": identity})
     manifest = json.loads(server.home.pointer.read_text())
     return Backfill(identity, ended, runs, manifest)

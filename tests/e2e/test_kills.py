@@ -20,7 +20,12 @@ from openchronic_assets.ingestion import deliveries
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.builds import files, read_manifest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.usefixtures("java")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.timeout(2700),
+    pytest.mark.usefixtures("java"),
+]
 
 ENVIRONMENT = environment(OPENCHRONIC_SECRET="the same secret in every home of this test")
 DELIVERED = (

@@ -17,7 +17,7 @@ from conftest import (
     write_bytes,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]
 
 
 def asked(server: Server, query: str) -> list[list[Any]]:
@@ -111,7 +111,7 @@ def test_a_delivery_dropped_into_landing_is_ingested_and_refreshes_its_years(
         state: dict[str, Any] = json.loads(said.stdout)
         return state if state["stale"] == {} else None
 
-    state = wait_for("the refresh of the stale years", up_to_date, 400, every=2)
+    state = wait_for("the refresh of the stale years", up_to_date, 1500, every=2)
     assert answered_meanwhile > 0
     assert {each["name"] for each in state["deliveries"]} == {"first", "second"}
     (count,) = asked(
@@ -124,4 +124,4 @@ def test_a_delivery_dropped_into_landing_is_ingested_and_refreshes_its_years(
         states = [run["status"] for run in runs if run["jobName"] == "refresh_years"]
         return states if set(states) <= {"SUCCESS", "FAILURE", "CANCELED"} else []
 
-    assert set(wait_for("the end of the sensor's runs", refreshed, 120, every=1)) == {"SUCCESS"}
+    assert set(wait_for("the end of the sensor's runs", refreshed, 300, every=1)) == {"SUCCESS"}

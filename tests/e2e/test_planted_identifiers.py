@@ -19,7 +19,7 @@ from conftest import Backfill, Delivery, Server, openchronic
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.settings import Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]
 
 
 def public_files(home: Home) -> Iterator[Path]:
