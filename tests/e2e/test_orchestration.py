@@ -93,7 +93,7 @@ def test_a_delivery_dropped_into_landing_is_ingested_and_refreshes_its_years(
     (run,) = wait_for(
         "the sensor's run of the second delivery",
         lambda: [r for r in server.runs(delivery="second") if r["status"] == "SUCCESS"],
-        300,
+        900,
         every=1,
     )
     assert run["jobName"] == "ingest_deliveries"
