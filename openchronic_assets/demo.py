@@ -104,7 +104,8 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
         "[bold]The main job is done.[/]",
         f"  lines        {lines['delivered']:>9,} in, {lines['kept']:,} kept, "
         f"{lines['quarantined']:,} quarantined with their reason",
-        f"  persons      {summary['persons']:>9,} known, {summary['patients']:,} with an ALD or a long-term disease",
+        f"  persons      {summary['persons']:>9,} known, "
+        f"{summary['patients']:,} with an ALD or a long-term disease",
         f"  stays        {summary['hospital_stays']:>9,}",
         f"  ALD episodes {summary['ald_episodes']:>9,}",
         f"  care events  {summary['care_events']:>9,}",
