@@ -160,8 +160,6 @@ def department(row: Row, body: str | None) -> str | None:
 def test_a_person_is_seen_from_the_first_to_the_last_year_of_care(
     seed: int, model_runner: ModelRunner
 ) -> None:
-    if "stg_dcir__prs" not in model_runner.nodes["person"].parents:
-        pytest.skip("person takes the years of care from a model with its own oracle")
     chance = random.Random(seed)
     names = [f"P{n}" for n in range(20)]
     people = draw(chance, 0) + [{"person_id": name, "sex": "1"} for name in names]
