@@ -28,6 +28,8 @@ COUNTERPART: dict[type[exp.Expression], type[exp.Expression]] = {
     exp.Greatest: exp.Least, exp.Least: exp.Greatest,
     exp.Add: exp.Sub, exp.Sub: exp.Add, exp.Mul: exp.Div, exp.Div: exp.Mul,
 }  # fmt: skip
+# Written by ingestion on each row.
+NEVER_NULL = ("source_file", "source_line")
 COMPARISONS = (*SWAPPED, exp.Between)
 
 
@@ -126,7 +128,7 @@ def _changes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
     yield from _codes(node)
     yield from _conditions(node)
     yield from _joins(node)
-    if isinstance(node, exp.Union):
+    if isinstance(node, exp.Union) and not _made_distinct(node):
         yield "union", _set_distinct
     if isinstance(node, (exp.Sum, exp.Min, exp.Max, exp.Greatest, exp.Least)):
         yield "aggregate", _counterpart
@@ -138,7 +140,8 @@ def _changes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
         yield "arithmetic", _counterpart
     if isinstance(node, exp.Ordered) and node.find_ancestor(exp.Window):
         yield "order", _other_way
-        yield "order", _other_nulls
+        if not _never_null(node.this):
+            yield "order", _other_nulls
     if isinstance(node, exp.Window):
         for number in range(len(node.args.get("partition_by") or [])):
             yield "key", lambda old, n=number: _without(old, "partition_by", n)
@@ -226,10 +229,76 @@ def _joins(node: exp.Expression) -> Iterator[tuple[str, Change]]:
     condition = node.args.get("on")
     if condition is None:
         return
-    yield "join", _other_side
+    if node.side or not _null_refused(node):
+        yield "join", _other_side
     parts = list(condition.flatten()) if isinstance(condition, exp.And) else []
     for number in range(len(parts)):
         yield "key", lambda old, n=number: _lost_key(old, n)
+
+
+def _never_null(ordered: exp.Expression) -> bool:
+    """Tell whether what is ordered by cannot be NULL: then where NULLs come changes nothing."""
+    if isinstance(ordered, exp.Case):
+        given = [each.args["true"] for each in ordered.args["ifs"]] + [ordered.args.get("default")]
+        return all(isinstance(each, exp.Literal) for each in given)
+    return isinstance(ordered, exp.Column) and ordered.name in NEVER_NULL
+
+
+def _null_refused(join: exp.Join) -> bool:
+    """Tell whether a later clause drops the rows that a left join would add: nothing changes."""
+    select = join.parent
+    if not isinstance(select, exp.Select):
+        return False
+    later = [
+        each.args.get("on") for each in select.args["joins"] if each is not join and not each.side
+    ]
+    where = select.args.get("where")
+    later.append(where.this if where else None)
+    refusing = (*SWAPPED, exp.In, exp.Like, exp.Between)
+    for clause in later:
+        for part in clause.flatten() if isinstance(clause, exp.And) else [clause]:
+            each = part.unnest() if part is not None else None
+            if isinstance(each, exp.Not) and isinstance(each.this, exp.Is):
+                told: exp.Expression | None = each.this.this
+            else:
+                told = each.this if isinstance(each, refusing) else None
+            other = each.expression if isinstance(each, tuple(SWAPPED)) else None
+            for side in (told, other):
+                if isinstance(side, exp.Column) and side.table == join.alias_or_name:
+                    return True
+    return False
+
+
+def _made_distinct(union: exp.Union) -> bool:
+    """Tell whether all that read a union drop repeated rows themselves: nothing changes."""
+    around: exp.Expression = union
+    while isinstance(around.parent, exp.Union):
+        around = around.parent
+    if isinstance(around.parent, exp.Subquery):
+        return _drops_repeated(around.parent.find_ancestor(exp.Select))
+    cte = around.parent
+    if not isinstance(cte, exp.CTE):
+        return False
+    readers = [
+        table.find_ancestor(exp.Select)
+        for table in cte.root().find_all(exp.Table)
+        if table.name == cte.alias and not table.db
+    ]
+    return bool(readers) and all(_drops_repeated(each) for each in readers)
+
+
+def _drops_repeated(select: exp.Expression | None) -> bool:
+    """Tell whether a query says the same of rows that are there once and twice."""
+    if not isinstance(select, exp.Select) or select.args.get("joins"):
+        return False
+    if any(select.find_all(exp.Window)):
+        return False
+    if select.args.get("distinct"):
+        return True
+    plain = (exp.Min, exp.Max, exp.LogicalAnd, exp.LogicalOr)
+    return bool(select.args.get("group")) and all(
+        isinstance(each, plain) for each in select.find_all(exp.AggFunc)
+    )
 
 
 def _swap(node: exp.Expression) -> exp.Expression:

@@ -10,11 +10,11 @@ model through the runner). Whoever survives is listed, with the clause that was 
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pickle
@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import duckdb
+import hypothesis
 import model_runner as runners
 import mutants as faults
 import pytest
@@ -47,12 +48,22 @@ from openchronic_assets.slices import Part
 from openchronic_assets.warehouse import inputs, project, run
 from openchronic_assets.warehouse.raw import relation_sql
 
+# A failing example is enough: nobody reads the smallest one. The same examples for every mutant.
+hypothesis.settings.register_profile(
+    "mutants",
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    derandomize=True,
+    database=None,
+)
+
 HERE = Path(__file__).parent
 EQUIVALENT = HERE / "equivalent_mutants.yml"
 YEARS = (2019, 2020, 2021)
 PERSONS = 150
 # A model that a loop writes says the same thing many times: so many mutants of a kind are enough.
 MOST_OF_A_KIND = 25
+# Of the oracles that run a model, those that run little else come first, up to so many seconds.
+LONGEST = 20.0
 PATIENCE = 20.0  # seconds that a query of a mutant may take before it counts as killed
 
 
@@ -173,7 +184,8 @@ class Base:
             "attach ':memory:' as openchronic; use openchronic.main; set threads = 1;"
             "set memory_limit = '2GB'; create schema raw; create schema plan;"
             "create table plan.model_file"
-            " (model varchar, year integer, path varchar, state varchar)"
+            " (model varchar, year integer, path varchar, state varchar);"
+            "create table plan.flux as select '2021-06' as flux_cutoff"
         )
         self.children: dict[str, list[str]] = defaultdict(list)
         for node in self.nodes.values():
@@ -310,91 +322,106 @@ class Units:
 class Oracles:
     """Tests in Python that run a model through the runner, called on the mutated model.
 
-    A test that fails without any fault kills nobody: it is left out, and told (``unsound``).
+    All of them run once without a fault, to see which models each runs and how long it takes; what
+    they showed is kept for a state of the files. A test that fails then kills nobody: it is left
+    out, and told (``unsound``).
     """
 
-    def __init__(self, runner: ModelRunner) -> None:
+    def __init__(self, runner: ModelRunner, cache: Path) -> None:
         self.runner = runner
-        self.of_model = _oracles(list(runner.nodes))
-        self.sound: set[str] = set()
-        self.unsound: set[str] = set()
+        kept = cache / f"oracles-{_state()}.json"
+        if not kept.is_file():
+            kept.write_text(json.dumps(self._watched()), encoding="utf-8")
+        watched = json.loads(kept.read_text(encoding="utf-8"))
+        self.unsound: list[str] = watched["unsound"]
+        self.of_model: dict[str, list[str]] = defaultdict(list)
+        seconds, models = watched["seconds"], watched["models"]
+        spent: dict[str, float] = defaultdict(float)
+        for test in sorted(models, key=lambda each: (len(models[each]), seconds.get(each, 0))):
+            for model in models[test] if test in seconds else ():
+                spent[model] += seconds[test]
+                if spent[model] <= LONGEST or not self.of_model[model]:
+                    self.of_model[model].append(test)
 
     def killer(self, model: str, sql: str) -> str | None:
         """Return the test that a changed model fails; or None."""
+        if not self.of_model[model]:
+            return None
         original = self.runner.nodes[model]
-        while self.of_model[model]:
-            self.runner.nodes[model] = dataclasses.replace(original, sql=sql)
-            try:
-                failed = self._first_failure(self.of_model[model])
-            finally:
-                self.runner.nodes[model] = original
-            if failed is None:
-                return None
-            if failed not in self.sound | self.unsound:
-                alone = self._first_failure([str(HERE.parents[1] / failed)])
-                (self.sound if alone is None else self.unsound).add(failed)
-            if failed in self.sound:
-                return f"oracle {failed.rsplit('::', 1)[-1]}"
-        return None
+        self.runner.nodes[model] = dataclasses.replace(original, sql=sql)
+        watch = _Watch()
+        try:
+            root = HERE.parents[1]
+            self._run([str(root / each) for each in self.of_model[model]], watch)
+        finally:
+            self.runner.nodes[model] = original
+        return f"oracle {watch.failed[0].rsplit('::', 1)[-1]}" if watch.failed else None
 
-    def _first_failure(self, tests: Sequence[str]) -> str | None:
-        """Run tests with the runner as it is and return the id of the first that fails."""
-        failed: list[str] = []
+    def _watched(self) -> dict[str, Any]:
+        """Run every test that uses a runner and return what it ran, its seconds, who failed."""
+        files = [
+            str(path)
+            for path in sorted(HERE.glob("test_*.py"))
+            if "model_runner: ModelRunner" in path.read_text(encoding="utf-8")
+            and path.stem not in ("test_mutation", "test_model_runner")
+        ]
+        watch = _Watch()
+        define = self.runner.define
 
-        class Record:
-            def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-                if report.failed:
-                    failed.append(report.nodeid)
+        def seen(name: str, sql: str) -> str:
+            watch.models[watch.current].add(name)
+            return define(name, sql)
 
-        left_out = [word for each in sorted(self.unsound) for word in ("--deselect", each)]
+        self.runner.define = seen  # type: ignore[method-assign]
+        try:
+            self._run(["--maxfail=1000", *files], watch)
+        finally:
+            self.runner.define = define  # type: ignore[method-assign]
+        return {
+            "unsound": watch.failed,
+            "seconds": {k: v for k, v in watch.seconds.items() if k not in watch.failed},
+            "models": {test: sorted(models) for test, models in watch.models.items()},
+        }
+
+    def _run(self, arguments: Sequence[str], watch: _Watch) -> None:
+        """Run tests with the runner as it is."""
         runners.SHARED = self.runner
+        hypothesis.settings.load_profile("mutants")
         try:
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
                 pytest.main(
                     [
                         "-x", "-q", "--rootdir", str(HERE.parents[1]),
                         "-m", "not spark and not slow and not long and not e2e",
-                        *left_out, *tests,
+                        *arguments,
                     ],
-                    plugins=[Record()],
+                    plugins=[watch],
                 )  # fmt: skip
         finally:
             runners.SHARED = None
-        return failed[0] if failed else None
+            hypothesis.settings.load_profile("default")
 
 
-def _oracles(models: Sequence[str]) -> dict[str, list[str]]:
-    """Return model → tests that name it and use the runner, by what their functions say."""
-    found: dict[str, list[str]] = defaultdict(list)
-    known = set(models)
-    for path in sorted(HERE.glob("test_*.py")):
-        if path.stem in ("test_mutation", "test_model_runner"):
-            continue
-        functions = {
-            node.name: node
-            for node in ast.parse(path.read_text(encoding="utf-8")).body
-            if isinstance(node, ast.FunctionDef)
-        }
+class _Watch:
+    """What happens in a run of pytest."""
 
-        def said(name: str, seen: set[str], functions: Mapping[str, ast.FunctionDef]) -> set[str]:
-            if name in seen or name not in functions:
-                return set()
-            seen.add(name)
-            texts: set[str] = set()
-            for node in ast.walk(functions[name]):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    texts.add(node.value)
-                elif isinstance(node, ast.Name):
-                    texts |= said(node.id, seen, functions)
-            return texts
+    def __init__(self) -> None:
+        self.current = ""
+        self.failed: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.models: dict[str, set[str]] = defaultdict(set)
 
-        for name, function in functions.items():
-            arguments = {argument.arg for argument in function.args.args}
-            if not name.startswith("test_") or "model_runner" not in arguments:
-                continue
-            for model in known & said(name, set(), functions):
-                found[model].append(f"{path}::{name}")
-    return found
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [each for each in items if "model_runner" in getattr(each, "fixturenames", ())]
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.current = nodeid
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.nodeid not in self.failed:
+            self.failed.append(report.nodeid)
+        if report.when == "call":
+            self.seconds[report.nodeid] = report.duration
 
 
 @dataclass(frozen=True)
@@ -415,7 +442,7 @@ class Laboratory:
         self.units = Units(self.runner, self.checks.unit)
         sources = {node.name for node in self.runner.nodes.values() if node.kind == "source"}
         self.base = Base(self.runner, raw_parts(folder, sources))
-        self.oracles = Oracles(self.runner)
+        self.oracles = Oracles(self.runner, cache)
 
     def sound(self) -> list[str]:
         """Return what fails without any fault: tests, and queries that writing again changes."""
@@ -470,30 +497,24 @@ def equivalents() -> dict[str, str]:
 
 
 def stratified(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Return a sample that goes round the kinds and, within a kind, round the models."""
-    draw = random.Random(seed)
+    """Return a sample that goes round the kinds and, within a kind, round the models.
+
+    Lots are drawn by hashes of names, so that a new model changes few of them.
+    """
+
+    def lot(*names: str) -> str:
+        return hashlib.sha256(" ".join((str(seed), *names)).encode()).hexdigest()
+
     piles: dict[str, dict[str, list[Mutant]]] = defaultdict(lambda: defaultdict(list))
-    for mutant in mutants:
+    for mutant in sorted(mutants, key=lambda each: lot(each.id)):
         piles[mutant.kind][mutant.model].append(mutant)
     queues: dict[str, list[Mutant]] = {}
-    for kind in sorted(piles):
-        models = sorted(piles[kind])
-        draw.shuffle(models)
-        for model in models:
-            draw.shuffle(piles[kind][model])
-        depth = max(len(piles[kind][model]) for model in models)
-        queues[kind] = [
-            piles[kind][model][level]
-            for level in range(depth)
-            for model in models
-            if level < len(piles[kind][model])
-        ]
-    taken: list[Mutant] = []
-    while len(taken) < count and any(queues.values()):
-        for kind in sorted(queues):
-            if queues[kind] and len(taken) < count:
-                taken.append(queues[kind].pop(0))
-    return taken
+    for kind, models in piles.items():
+        order = sorted(models, key=lambda model: lot(kind, model))
+        rounds = itertools.zip_longest(*(models[model] for model in order))
+        queues[kind] = [each for level in rounds for each in level if each is not None]
+    turns = itertools.zip_longest(*(queues[kind] for kind in sorted(queues)))
+    return [each for turn in turns for each in turn if each is not None][:count]
 
 
 def score(trials: Iterable[Trial]) -> dict[str, Any]:
@@ -525,6 +546,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.add_argument("--sample", type=int, help="try so many, spread over kinds and models")
     chosen.add_argument("--all", action="store_true", help="try every mutant")
     chosen.add_argument("--model", action="append", help="try every mutant of a model")
+    chosen.add_argument("--mutant", action="append", help="try the mutant of this id")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--cache", type=Path, help="folder of compiled models and of the journal")
     parser.add_argument("--minutes", type=float, help="stop after this time; run again to go on")
@@ -535,22 +557,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="openchronic-mutation-") as folder:
         laboratory = Laboratory(Path(folder), cache)
         broken = laboratory.sound()
+        sys.stderr.write(f"{time.process_time():5.1f} s of processor to prepare\n")
         prepared = time.monotonic() - started
         found = laboratory.mutants()
         if options.sample:
             found = stratified(found, options.sample, options.seed)
         elif options.model:
             found = [each for each in found if each.model in options.model]
+        elif options.mutant:
+            found = [each for each in found if each.id in options.mutant]
         journal = Journal(cache / f"journal-{_state()}.jsonl")
         trials = []
         for mutant in found:
             if options.minutes and time.monotonic() - started > options.minutes * 60:
                 break
             if mutant.id not in journal.known:
-                journal.write(laboratory.trial(mutant))
+                begun = time.process_time()
+                trial = laboratory.trial(mutant)
+                journal.write(trial)
+                spent = time.process_time() - begun
+                sys.stderr.write(f"{spent:5.1f} s  {trial.killer or 'SURVIVED'}  {mutant.id}\n")
             trials.append(Trial(mutant, journal.known[mutant.id]))
     report = score(trials) | {
-        "broken": broken + [f"oracle {each}" for each in sorted(laboratory.oracles.unsound)],
+        "broken": broken + [f"oracle {each}" for each in laboratory.oracles.unsound],
         "left": len(found) - len(trials),
         "prepared_seconds": round(prepared, 1),
         "seconds": round(time.monotonic() - started, 1),

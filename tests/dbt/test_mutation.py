@@ -67,6 +67,29 @@ def test_each_kind_of_fault_is_planted_alone() -> None:
     assert all(planted(SQL, each) != SQL for each in found.values()) and unchanged
 
 
+def test_a_fault_that_changes_nothing_by_its_place_is_not_planted() -> None:
+    def kinds(sql: str) -> set[str]:
+        return {each.kind for each in mutants("m", sql)}
+
+    # A left join whose new rows a later clause drops; one whose new rows stay.
+    joined = "select x.a from x inner join y on x.k = y.k where {}"
+    assert "join" not in kinds(joined.format("not y.b is null"))
+    assert "join" not in kinds(joined.format("x.a > 1 and y.b = 'z'"))
+    assert "join" in kinds(joined.format("x.a > 1"))
+    assert "join" in kinds(joined.format("y.b is null"))
+    assert "join" in kinds(joined.format("y.b = 'z' or x.a > 1"))
+    # A union whose repeated rows are dropped after; one where they count.
+    united = "with u as (select k, v from x union all select k, v from y) select {} from u {}"
+    assert "union" not in kinds(united.format("distinct k", ""))
+    assert "union" not in kinds(united.format("k, max(v)", "group by k"))
+    assert "union" in kinds(united.format("k, sum(v)", "group by k"))
+    assert "union" in kinds(united.format("k", ""))
+    # NULLs among what is never NULL.
+    ordered = "select row_number() over (order by {}) as n from x"
+    assert len(list(mutants("m", ordered.format("source_line")))) == 1
+    assert len(list(mutants("m", ordered.format("k")))) == 2
+
+
 def test_a_mutant_keeps_its_name_when_other_places_change() -> None:
     before = {each.id for each in mutants("m", SQL) if "90" in each.before}
     after = {each.id for each in mutants("m", SQL.replace("'41'", "'45'")) if "90" in each.before}

@@ -19,6 +19,7 @@ KEYS: dict[str, Any] = {
 TABLES = {
     "stg_dcir__pha": "er_pha_f", "stg_dcir__ucd": "er_ucd_f", "stg_dcir__cam": "er_cam_f",
     "stg_dcir__bio": "er_bio_f", "stg_dcir__ete": "er_ete_f", "stg_dcir__prs": "er_prs_f",
+    "stg_dcir__aro": "er_aro_f",
 }  # fmt: skip
 
 

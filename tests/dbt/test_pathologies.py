@@ -513,8 +513,9 @@ def test_agreement_with_the_official_pathologies(model_runner: ModelRunner) -> N
         for n in ours | {99}
     ]
     for n in range(10):
-        key = {"psa": f"a{n}", "birth_rank": 1}
-        rows["int_person_key"].append(key | {"person_id": f"p{n}"})
+        # An identifier without rank is that of the referential without rank.
+        key = {"psa": f"a{n}", "birth_rank": 1 if n else None}
+        rows["int_person_key"].append(key | {"person_id": f"p{n}", "birth_rank": 1 if n else -1})
         link = {"table_year": N, "mapping_id": f"m{n}"}
         # The same person under two numbers of the insured counts once.
         rows["stg_mapping__ide"] += [link | key, link | key]
@@ -525,7 +526,7 @@ def test_agreement_with_the_official_pathologies(model_runner: ModelRunner) -> N
     # One identifier that stands for two people is left out.
     rows["int_person_key"].append({"psa": "b", "birth_rank": 1, "person_id": "p1"})
     rows["stg_mapping__ide"] += [
-        {"table_year": N, "mapping_id": "mx", "psa": psa, "birth_rank": 1} for psa in ("a0", "b")
+        {"table_year": N, "mapping_id": "mx", "psa": psa, "birth_rank": 1} for psa in ("a2", "b")
     ]
     rows["stg_mapping__ind"].append(
         {"table_year": N, "mapping_id": "mx", "algorithm_version": "G8", "top_fdiabet_ind": 1}

@@ -22,7 +22,7 @@ with stay as (
         field,
         discharge_date,
         upper(trim(ghm_code)) as ghm_code,
-        greatest(coalesce(session_count, 1), 1) as session_count,
+        greatest(session_count, 1) as session_count,
         is_used_for_stays
     from {{ ref('hospital_stay') }}
     where
