@@ -2,8 +2,6 @@
     Declared treating doctors.
     Names only: values, sentinels included, are as delivered. Grain: one row of IR_MTT_R.
 #}
-{{ config(materialized='ephemeral') }}
-
 select
     ben_nir_psa as psa,
     ben_rng_gem as birth_rank,
