@@ -274,8 +274,9 @@ def test_sources_are_what_the_contracts_say() -> None:
 
 def described() -> list[dict[str, Any]]:
     """Return what the YAML files of the models say, a model each."""
-    files = sorted((project.project_dir() / "models").glob("*/*/_models.yml"))
-    return [model for path in files for model in yaml.safe_load(path.read_text())["models"]]
+    files = sorted((project.project_dir() / "models").glob("*/*/_*.yml"))
+    told = [yaml.safe_load(path.read_text()) for path in files]
+    return [model for each in told for model in each.get("models", [])]
 
 
 def test_every_model_and_column_is_described_in_both_languages() -> None:
