@@ -108,7 +108,8 @@ def prepare(plan: Plan) -> None:
     """Make the folders and the scratch database of a plan, ready for dbt.
 
     The database holds the raw tables (schema ``raw``), what the materialisations must write
-    (``plan.model_file``), and views over the models that this build takes over.
+    (``plan.model_file``), the last flux month (``plan.flux``), and views over the models that this
+    build takes over.
     """
     plan.home.create()
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -141,6 +142,11 @@ def _prepare_duckdb(plan: Plan) -> None:
         )
         if rows := _plan_rows(plan):
             connection.executemany("insert into plan.model_file values (?, ?, ?, ?)", rows)
+        # The last flux month that is in, which tells how far the data of a year are.
+        connection.execute("create table plan.flux (flux_cutoff varchar)")
+        connection.execute(
+            "insert into plan.flux values (?)", [raw_inputs.flux_cutoff(plan.inputs)]
+        )
         if (people := plan.scratch / panel.PEOPLE).is_file():
             connection.execute(f"create table plan.panel_person as from {read_parquet([people])}")
         for name, paths in _carried(plan).items():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from openchronic_assets.ingestion.spark import session as ingestion_session
 from openchronic_assets.slices import Part
 from openchronic_assets.warehouse.builds import Plan
+from openchronic_assets.warehouse.inputs import flux_cutoff
 from openchronic_assets.warehouse.panel import PEOPLE
 from openchronic_assets.warehouse.raw import spark_path, spark_statements
 
@@ -64,6 +65,9 @@ def prepare_session(
         f"create view plan.model_file as "
         f"select * from values {values} as t(model, year, path, state)"
     )
+    month = flux_cutoff(plan.inputs)
+    text = "cast(null as string)" if month is None else f"'{month}'"
+    spark.sql(f"create view plan.flux as select {text} as flux_cutoff")
     if (people := plan.scratch / PEOPLE).is_file():
         spark.sql(
             f"create table plan.panel_person (person_id string) using parquet "

@@ -30,6 +30,7 @@ from openchronic_assets.warehouse.raw import relation_sql
 
 Row = dict[str, Any]
 YEAR_MARK = "__build_year__"
+FLUX_CUTOFF = "2021-06"
 # The runner with a planted fault, while mutants are tried on the tests that use a runner.
 SHARED: ModelRunner | None = None
 
@@ -133,7 +134,10 @@ class ModelRunner:
         self.nodes = compiled(folder / self.target, self.target, cache)
         self.empties: dict[str, pa.Table] = {}
         self.connection = duckdb.connect()
-        self.connection.execute("create schema empty; create schema given; set threads = 1")
+        self.connection.execute(
+            "create schema empty; create schema given; create schema plan; set threads = 1;"
+            f"create table plan.flux as select '{FLUX_CUTOFF}' as flux_cutoff"
+        )
         for node in self.nodes.values():
             name = f"empty.{node.name}"
             if node.kind == "source":
@@ -297,6 +301,8 @@ class SparkModelRunner(ModelRunner):
             "spark.sql.session.timeZone": "UTC",
         }.items():
             self.spark.conf.set(name, value)
+        self.spark.sql("create database if not exists plan")
+        self.spark.sql(f"create or replace view plan.flux as select '{FLUX_CUTOFF}' as flux_cutoff")
         self.views: list[str] = []
 
     def schema(self, name: str) -> pa.Schema:
