@@ -3,6 +3,8 @@
     {{ return([
         'adherence',
         'diabetes_care',
+        'incidence',
+        'prevalence',
         'primary_care',
     ]) }}
 {%- endmacro %}

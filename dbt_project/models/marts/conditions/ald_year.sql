@@ -86,11 +86,7 @@ placed as (
         coverage.ald_from_year,
         case
             when held.ald_num = 99 then 'unresolved_number'
-            when person_year.scheme is null then 'scheme_unknown'
-            when coverage.scheme_group is null then 'coverage_unknown'
-            when coverage.ald_from_year > {{ openchronic.build_year() }} then 'before_coverage'
-            when coverage.ald_doubtful_to_year >= {{ openchronic.build_year() }} then 'doubtful'
-            else 'established'
+            else {{ openchronic.incidence_status('person_year.scheme', 'coverage') }}
         end as incidence_status,
         exempted.person_id is not null as has_exempted_care,
         coalesce(exempted.related = 1, false) as has_related_care
