@@ -99,6 +99,11 @@ def prevalence(people: list[Row]) -> set[tuple[str, str, str]]:
             for top, version in person["tops"]
             if version == "G6-like"
         }
+        # Everybody for populations; consumers alone over consumers.
+        of_ald = {(p, f"{m}_population", c) for p, m, c in found if p == who and "ald" in m}
+        if not person["is_consumer"]:
+            found -= {row for row in found if row[0] == who}
+        found |= of_ald
     return found
 
 
@@ -117,11 +122,14 @@ def incidence(people: list[Row]) -> dict[tuple[str, str, str], tuple[float, Any,
         for ald, start in starts.items():
             if start >= START and (person["death"] is None or person["death"] >= start):
                 name = f"ald_{ald:02d}" if ald else "ald"
-                found[(who, "ald_incidence", name)] = (1, None, None) if is_told else (0, 0, status)
+                row = (1, None, None) if is_told else (0, 0, status)
+                found[(who, "ald_incidence_population", name)] = row
+                if person["is_consumer"]:
+                    found[(who, "ald_incidence", name)] = row
         first = starts.get(0)
         if not person["is_consumer"] or (first and first < START):
             continue
-        has_entered = first is not None and (who, "ald_incidence", "ald") in found
+        has_entered = first is not None and (who, "ald_incidence_population", "ald") in found
         seen = observed(person)
         if has_entered:
             assert first is not None
@@ -188,10 +196,11 @@ CASES = [
 def test_the_cases_that_definitions_turn_on(model_runner: ModelRunner) -> None:
     check(model_runner, CASES)
     found = prevalence(CASES)
-    assert {(p, m) for p, m, c in found if p == "p0"} == {
-        ("p0", "ald_prevalence"), ("p0", "ald_prevalence_31_12")
+    both = {"ald_prevalence", "ald_prevalence_31_12"}
+    assert {m for p, m, c in found if p == "p0"} == both | {f"{name}_population" for name in both}
+    assert {m for p, m, c in found if p in ("p1", "p2")} == {
+        "ald_prevalence", "ald_prevalence_population"
     }  # fmt: skip
-    assert {m for p, m, c in found if p in ("p1", "p2")} == {"ald_prevalence"}
     assert not {m for p, m, c in found if p in ("p3", "p4")}
 
 

@@ -2,8 +2,9 @@
     Who enters an ALD in the year, as rows of the contract of indicators.
     Rule: `ald_incidence`, the first episode ever known of a number ('ald_01' to 'ald_32'), or of any
     of them ('ald'), begins in the year, the person being alive and its scheme's ALD being known
-    (ald_year: doubtful years of the self-employed count); the denominator is a population counted
-    elsewhere (`den` is NULL). An entry that cannot be told from an old ALD is excluded, with the
+    (ald_year: doubtful years of the self-employed count), among consumers of the year and over
+    theirs; `ald_incidence_population`, the same among everybody, for residents and insured people:
+    the denominator is counted elsewhere (`den` is NULL). An entry that cannot be told from an old ALD is excluded, with the
     reason of `incidence_status`: scheme_unknown, coverage_unknown, before_coverage. Unresolved
     numbers (99) are neither counted nor excluded: whether the same ALD was known is not known.
     `ald_entry_at_risk`: the first of any number among consumers who never had one, over the
@@ -80,8 +81,8 @@ entered as (
 entry as (
     select
         entered.person_id,
-        'ald_incidence' as measure,
         entered.condition,
+        person_year.is_consumer,
         case when entered.is_incident then 1 else 0 end as num,
         case when not entered.is_incident then 0 end as den,
         case when not entered.is_incident then entered.incidence_status end as excl_code
@@ -144,7 +145,14 @@ at_risk as (
 ),
 
 counted as (
-    select person_id, measure, condition, num, den, excl_code from entry
+    select person_id, 'ald_incidence' as measure, condition, num, den, excl_code
+    from entry
+    where is_consumer
+
+    union all
+
+    select person_id, 'ald_incidence_population' as measure, condition, num, den, excl_code
+    from entry
 
     union all
 

@@ -4,9 +4,9 @@
     `ald_prevalence_31_12`, in force and alive on 31 December (both from ald_year); condition
     'ald_01' to 'ald_32', or 'ald', at least one, unresolved numbers (99) included, each person once.
     `pathology_prevalence`, a disease of person_pathology in one version (`multimorbidity_version`): people
-    treated, not an epidemiological prevalence. The denominator is a population counted elsewhere
-    (`den` is NULL): everybody who holds is here, consumers or not, so a share of consumers keeps
-    those of them that person_year says are consumers.
+    treated, not an epidemiological prevalence. These are consumers of the year, over
+    consumers. `ald_prevalence_population` and `ald_prevalence_31_12_population` hold everybody, for
+    residents and insured people. The denominator is a population counted elsewhere (`den` is NULL).
     Source: indicators 1.5, 4.1 and 2, domain decisions 5, 6 and 14. Anchor: year.
     Grain: one row a person, measure and condition.
 #}
@@ -63,21 +63,39 @@ counted as (
         and carto_version = '{{ var("multimorbidity_version", "G6-like") }}'
 ),
 
-final as (
+placed as (
+    select counted.person_id, counted.measure, counted.condition
+    from counted
+    inner join {{ ref('person_year') }} as person_year
+        on counted.person_id = person_year.person_id
+        and person_year.year = {{ openchronic.build_year() }}
+    where person_year.is_consumer
+
+    union all
+
     select
         counted.person_id,
+        concat(counted.measure, '_population') as measure,
+        counted.condition
+    from counted
+    inner join {{ ref('person_year') }} as person_year
+        on counted.person_id = person_year.person_id
+        and person_year.year = {{ openchronic.build_year() }}
+    where counted.measure <> 'pathology_prevalence'
+),
+
+final as (
+    select
+        person_id,
         cast({{ openchronic.build_year() }} as integer) as year,
-        counted.measure,
-        counted.condition,
+        measure,
+        condition,
         '' as unit_id,
         cast(null as {{ dbt.type_string() }}) as finess,
         cast(1 as double) as num,
         cast(null as double) as den,
         cast(null as {{ dbt.type_string() }}) as excl_code
-    from counted
-    inner join {{ ref('person_year') }} as person_year
-        on counted.person_id = person_year.person_id
-        and person_year.year = {{ openchronic.build_year() }}
+    from placed
 )
 
 select * from final
