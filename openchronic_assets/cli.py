@@ -19,6 +19,7 @@ from openchronic_assets.commands import (
     codelists,
     contracts,
     exports,
+    indicators,
     ingestion,
     machine,
     nomenclatures,
@@ -45,6 +46,7 @@ app.add_typer(nomenclatures.app, name="nomenclatures")
 app.add_typer(codelists.app, name="codelist")
 app.add_typer(releases.app, name="release")
 app.add_typer(exports.app, name="export")
+app.add_typer(indicators.app, name="indicators")
 app.add_typer(research.app, name="research")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.indicators.cards import described
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 
@@ -42,6 +43,7 @@ def build_docs(home: Home) -> Path:
     catalog = json.loads((target / "catalog.json").read_text(encoding="utf-8"))
     _fill(catalog, manifest)
     _tidy(manifest)
+    _add_cards(manifest)
     page = (target / "index.html").read_text(encoding="utf-8")
     for mark, document in (("MANIFEST", manifest), ("CATALOG", catalog)):
         text = json.dumps(document, ensure_ascii=False).replace("</", "<\\/")
@@ -84,6 +86,13 @@ def _tidy(manifest: dict[str, Any]) -> None:
         node["meta"] = {
             name: value for name, value in (node.get("meta") or {}).items() if name in _SHOWN_META
         }
+
+
+def _add_cards(manifest: dict[str, Any]) -> None:
+    """Show the cards of indicators with the tables that hold them: the search finds them there."""
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and (cards := described(node["name"])):
+            node["description"] = f"{node['description']}\n\n{cards}"
 
 
 def _put(path: Path, text: str) -> Path:

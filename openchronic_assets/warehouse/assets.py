@@ -32,8 +32,12 @@ class Translator(DagsterDbtTranslator):
         return folders[0] if folders else "reference_lists"
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """Return the model's own words; its SQL is in the repository."""
-        return str(dbt_resource_props.get("description") or "")
+        """Return the model's own words and the cards of its indicators; its SQL is in the tree."""
+        # Late: the room of indicators reads the dbt project through this one.
+        from openchronic_assets.indicators.cards import described
+
+        said = str(dbt_resource_props.get("description") or "")
+        return "\n\n".join(filter(None, (said, described(dbt_resource_props["name"]))))
 
 
 def manifest(place: Home) -> dict[str, Any]:
