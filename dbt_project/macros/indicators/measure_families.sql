@@ -2,9 +2,11 @@
 {% macro measure_families() -%}
     {{ return([
         'adherence',
+        'avoidable_stay',
         'diabetes_care',
         'incidence',
         'prevalence',
         'primary_care',
+        'readmission',
     ]) }}
 {%- endmacro %}
