@@ -81,9 +81,9 @@ def read(folder: Path) -> dict[str, Family]:
             owners[one.id] = path.name
         found[family.name] = family
     for family in found.values():
-        measures = {one.measure for one in family.indicators if one.kind != "quantile"}
+        own = {one.id for one in family.indicators if one.measure == one.id}
         for one in family.indicators:
-            if one.measure != one.id and one.measure not in measures:
+            if one.measure not in own:
                 raise CatalogueError(
                     f"{family.name}.yaml: {one.id}: measure {one.measure} is of no indicator there"
                 )
