@@ -2,10 +2,13 @@
 {% macro measure_families() -%}
     {{ return([
         'adherence',
+        'alcohol_care',
         'avoidable_stay',
         'diabetes_care',
         'incidence',
+        'innovation',
         'prevalence',
+        'prevention',
         'primary_care',
         'readmission',
     ]) }}
