@@ -111,7 +111,8 @@ taken_back as (
         )
 ),
 
--- Days on which a complement has its act.
+-- Days on which a complement has its act. Joined by keys alone: DuckDB compares every row with every
+-- row where an outer join has a condition on its own side too.
 complement_day as (
     select distinct psa, birth_rank, care_date
     from line
@@ -149,8 +150,7 @@ placed as (
         and line.care_date = taken_back.care_date
         and line.prestation_code is not distinct from taken_back.prestation_code
     left join act_day
-        on line.is_complement_only
-        and line.psa = act_day.psa
+        on line.psa = act_day.psa
         and line.birth_rank = act_day.birth_rank
         and line.care_date = act_day.care_date
 ),

@@ -76,9 +76,8 @@ care as (
             and person_id is not null
             and care_date is not null
     ) as event
-    left join detailed
-        on event.claim_id = detailed.claim_id and event.event_type = 'claim'
-    where detailed.claim_id is null
+    left join detailed on event.claim_id = detailed.claim_id
+    where event.event_type <> 'claim' or detailed.claim_id is null
 ),
 
 stay as (

@@ -130,16 +130,16 @@ line as (
         claim.reimbursed,
         claim.complement,
         claim.franchise,
-        coalesce(other_payer.other_public, 0) as other_public,
-        coalesce(other_payer.acs, 0) as acs
+        case when claim.is_duplicate_key then 0 else coalesce(other_payer.other_public, 0) end
+            as other_public,
+        case when claim.is_duplicate_key then 0 else coalesce(other_payer.acs, 0) end as acs
     from claim
     left join classified
         on
             {%- for code in codes %}
             {{ 'and ' if not loop.first }}claim.{{ code }} is not distinct from classified.{{ code }}
             {%- endfor %}
-    left join other_payer
-        on claim.claim_id = other_payer.claim_key and not claim.is_duplicate_key
+    left join other_payer on claim.claim_id = other_payer.claim_key
 ),
 
 reimbursed_care as (
