@@ -83,6 +83,30 @@ def test_a_dispensing_that_lasts_no_day_is_no_day_of_exposure(
     assert len(model_runner.run("int_drug_day", {"drug_dispensing": [box]})) == wanted
 
 
+@pytest.mark.parametrize(
+    ("more", "nights"),
+    [
+        ({"field": "mco", "is_full_stay": True}, 3),
+        ({"field": "ssr", "is_full_stay": False}, None),
+        ({"field": "psy", "is_full_stay": False}, None),
+        ({"field": "psy", "is_full_stay": None}, 3),
+        ({"field": "had", "is_full_stay": False}, 3),
+        ({"field": "mco", "is_full_stay": True, "discharge_date": day("2020-03-01")}, None),
+        ({"field": "mco", "is_full_stay": True, "is_used_for_stays": False}, None),
+        ({"field": "mco", "is_full_stay": True, "is_used_for_persons": False}, None),
+        ({"field": "mco", "is_full_stay": True, "person_id": None}, None),
+    ],
+)
+def test_drugs_at_home_wait_while_somebody_sleeps_in_hospital(
+    more: Row, nights: int | None, model_runner: ModelRunner
+) -> None:
+    stay = {"stay_id": "1", "person_id": "P", "entry_date": day("2020-03-01"),
+            "discharge_date": day("2020-03-04"), "is_used_for_stays": True,
+            "is_used_for_persons": True}  # fmt: skip
+    found = model_runner.run("int_hospital_time", {"hospital_stay": [stay | more]})
+    assert [row["night_count"] for row in found] == ([] if nights is None else [nights])
+
+
 def test_a_day_case_between_hides_no_readmission(model_runner: ModelRunner) -> None:
     cases: list[tuple[Row, int | None]] = [
         ({"is_full_stay": False}, 10),

@@ -128,6 +128,7 @@ def test_rows_supersede_each_other_by_person_nature_and_code(
     )  # fmt: skip
     for number, row in enumerate(rows):
         row["source_line"] = number
+        row["is_used_for_ald"] = row["person_id"] is not None
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
         if row["person_id"] is None:

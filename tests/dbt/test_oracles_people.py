@@ -15,7 +15,10 @@ from test_oracles_identity import FICTITIOUS, beneficiaries, is_fictitious, late
 
 # Table under rules → the model with its flags, the rows that are its own, its euros.
 RULED: dict[str, tuple[str, dict[str, Any], str | None]] = {
-    "ER_PRS_F": ("care_event", {"event_type": "claim"}, "paid_amount"),
+    "ER_PRS_F": ("int_claim_checked", {}, "paid_amount"),
+    "ER_UCD_F": ("drug_dispensing", {"is_hospital_drug": True}, None),
+    # Without years: all of it in each year.
+    "IR_IMB_R": ("int_ald_exemption", {}, None),
     "T_MCOaaB": ("hospital_stay", {"field": "mco"}, "total_amount"),
     "T_SSRaaB": ("int_ssr_week", {}, None),
     "T_HADaaB": ("int_had_subsequence", {}, None),
@@ -39,11 +42,17 @@ def test_each_rule_is_counted_alone_and_in_its_order(seed: int, model_runner: Mo
         flags = [rule["flag"] for rule in rules[table]]
         rows = draw(chance, 80, year=[2019, 2020], **{flag: [True, False, False] for flag in flags})
         for row in rows:
-            row |= {name: chance.choice([value, "other"]) for name, value in own.items()}
+            for name, value in own.items():
+                row[name] = chance.choice([value, False if value is True else "other"])
+            if table == "IR_IMB_R":
+                row.pop("year")
             if amount:
                 row[amount] = chance.choice([None, Decimal("12.34"), Decimal("-1.5"), Decimal(50)])
         given[model] = rows
-        mine = [r for r in rows if r["year"] == 2020 and all(r[n] == v for n, v in own.items())]
+        mine = [
+            row for row in rows
+            if row.get("year", 2020) == 2020 and all(row[n] == v for n, v in own.items())
+        ]  # fmt: skip
 
         def euros(listed: list[Row], name: str | None = amount) -> Decimal | None:
             found = [row[name] for row in listed if name and row[name] is not None]

@@ -171,6 +171,31 @@
     Complement of an act (BSE_PRS_NAT = 0) without an act of the same person that day; without person
     or date it cannot be told. Its euros count.
   source: "Règle de ce projet [A]"
+- rule: care_after_death
+  table: ER_PRS_F
+  flag: is_after_death
+  when: care_date > death_date
+  missing: not flagged
+  uses: []
+  fr: >-
+    Soins datés après le décès connu de la personne (mort avant les soins) ; la ligne et ses euros
+    restent.
+  en: >-
+    Care dated after the known death of the person (dead before care); the line and its euros stay.
+  source: "Open Chronic ; ordre des sources de décès, décision 7"
+- rule: exemption_without_person
+  table: ER_PRS_F
+  flag: is_exemption_without_person
+  when: has_ald_exemption and person_id is null
+  missing: not flagged
+  uses: []
+  fr: >-
+    Exonération d'ALD (motifs 41 à 46) d'une ligne rattachée à personne : elle compte dans les euros,
+    dans aucune population d'ALD.
+  en: >-
+    ALD exemption (codes 41 to 46) of a line linked to nobody: it counts in euros, in no ALD
+    population.
+  source: "Open Chronic"
 
 - rule: finess_duplicate
   table: T_MCOaaB
@@ -722,6 +747,124 @@
   fr: Les lignes d'IR_PHA_R de ce code donnent plusieurs classes ATC aussi précises ; la plus fréquente est gardée.
   en: The rows of IR_PHA_R of this code give several ATC classes as precise; the most frequent is kept.
   source: "Open Chronic"
+
+- rule: line_left_out
+  table: ER_UCD_F
+  flag: is_line_left_out
+  when: not coalesce(is_used_for_care, false)
+  missing: flagged
+  uses: []
+  fr: >-
+    La ligne de remboursement, ou la quantité, est écartée du soin par une règle d'ER_PRS_F.
+  en: >-
+    The reimbursement line, or the quantity, is left out of care by a rule of ER_PRS_F.
+  source: "Règles d'ER_PRS_F"
+- rule: without_person
+  table: ER_UCD_F
+  flag: is_without_person
+  when: person_id is null
+  missing: flagged
+  uses: []
+  fr: Délivrance rattachée à personne (voir person_status) ; elle compte dans les unités.
+  en: Dispensing linked to nobody (see person_status); it counts in units.
+  source: "CNAM, L'essentiel du SNDS"
+- rule: without_date
+  table: ER_UCD_F
+  flag: is_without_date
+  when: dispensing_date is null
+  missing: flagged
+  uses: []
+  fr: Date de délivrance absente (ou 1600) ; la ligne reste dans son année de flux.
+  en: Missing date of dispensing (or 1600); the line stays in its flux year.
+  source: "Health Data Hub, fiche médicament"
+- rule: without_class
+  table: ER_UCD_F
+  flag: is_without_class
+  when: length(coalesce(atc_class, '')) < 5
+  missing: flagged
+  uses: []
+  fr: >-
+    Code UCD absent, inconnu d'IR_PHA_R, ou de classe ATC de moins de cinq caractères (atc_status dit
+    lequel).
+  en: >-
+    UCD code missing, not in IR_PHA_R, or of an ATC class shorter than five characters (atc_status
+    says which).
+  source: "Health Data Hub, fiche médicament"
+- rule: before_prescription
+  table: ER_UCD_F
+  flag: is_before_prescription
+  when: dispensing_date < prescription_date
+  missing: not flagged
+  uses: []
+  fr: Délivré avant la date de prescription ; la date de délivrance est gardée.
+  en: Dispensed before the date of prescription; the date of dispensing is kept.
+  source: "Schéma SNDS, ER_PRS_F.PRE_PRE_DTD"
+- rule: negative_without_positive
+  table: ER_UCD_F
+  flag: is_negative_without_positive
+  when: quantity < 0 and coalesce(total_quantity, -1) < 0
+  missing: not flagged
+  uses: []
+  fr: Nombre d'unités négatif sans le positif qu'il reprend ; rien n'est retranché ailleurs.
+  en: Negative number of units without the positive one that it takes back; nothing is taken elsewhere.
+  source: "Health Data Hub, fiche prestations du DCIR"
+
+- rule: without_person
+  table: IR_IMB_R
+  flag: is_without_person
+  when: person_id is null
+  missing: flagged
+  uses: [ald]
+  fr: >-
+    Exonération sans personne : pseudonyme absent, inconnu du référentiel ou fictif (person_status dit
+    lequel) ; dans aucun épisode.
+  en: >-
+    Exemption without a person: pseudonym missing, unknown to the referential or fictitious
+    (person_status says which); in no episode.
+  source: "Open Chronic"
+- rule: without_start
+  table: IR_IMB_R
+  flag: is_without_start
+  when: start_date is null
+  missing: flagged
+  uses: []
+  fr: >-
+    Sans date de début (absente ou 1600) : une chaîne dont aucune ligne n'en a n'est dans aucun
+    épisode.
+  en: >-
+    Without a start (missing, or 1600): a chain of which no row has one is in no episode.
+  source: "Décision 4 de ce projet"
+- rule: end_before_start
+  table: IR_IMB_R
+  flag: has_end_before_start
+  when: end_date < start_date
+  missing: not flagged
+  uses: []
+  fr: >-
+    Dates dans le désordre : la fin précède le début. La ligne reste et sa fin vaut son début dans
+    les épisodes.
+  en: >-
+    Dates out of order: the end is before the start. The row stays, and its end counts as its start
+    in episodes.
+  source: "Open Chronic"
+- rule: inserted_before_start
+  table: IR_IMB_R
+  flag: is_inserted_before_start
+  when: insert_date < start_date
+  missing: not flagged
+  uses: []
+  fr: Dates dans le désordre, exonération saisie avant son début ; gardée telle quelle.
+  en: Dates out of order, exemption keyed before its start; kept as it is.
+  source: "Open Chronic"
+- rule: unresolved_number
+  table: IR_IMB_R
+  flag: is_unresolved_number
+  when: ald_num_source = 'unresolved'
+  missing: not flagged
+  uses: []
+  fr: Ni le numéro livré ni le code CIM-10 ne disent l'ALD (numéro 99).
+  en: Neither the number delivered nor the CIM-10 code tells the ALD (number 99).
+  source: "Décision 5 de ce projet"
 
 - rule: supplement
   table: OPEN_DAMIR

@@ -3,12 +3,13 @@
     table, their year and their euros, and the same of the raw table, for the balance; `raw_amount` none = its
     euros come from another table (a valuation);
     `raw_model` and `raw_where` where the raw table does not know the year of its rows (that of another
-    table): the model that gave it to them.
+    table): the model that gave it to them. `raw_year` none = the table has no years: it is counted
+    whole in each year.
 #}
 {% macro ruled_tables() %}
     {{ return([
         {
-            'table': 'ER_PRS_F', 'model': 'care_event', 'where': "event_type = 'claim'",
+            'table': 'ER_PRS_F', 'model': 'int_claim_checked', 'where': '1 = 1',
             'amount': 'paid_amount', 'raw': 'er_prs_f',
             'raw_year': openchronic.care_year('exe_soi_dtd', 'flx_dis_dtd'),
             'raw_amount': 'prs_pai_mnt',
@@ -53,6 +54,17 @@
             'amount': 'cast(null as decimal(18, 2))', 'raw': 'er_pha_f',
             'raw_model': 'care_event', 'raw_where': "event_type = 'drug'",
             'raw_year': 'year', 'raw_amount': none,
+        },
+        {
+            'table': 'ER_UCD_F', 'model': 'drug_dispensing', 'where': 'is_hospital_drug',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 'er_ucd_f',
+            'raw_model': 'care_event', 'raw_where': "event_type = 'hospital_drug'",
+            'raw_year': 'year', 'raw_amount': none,
+        },
+        {
+            'table': 'IR_IMB_R', 'model': 'int_ald_exemption', 'where': '1 = 1',
+            'amount': 'cast(null as decimal(18, 2))', 'raw': 'ir_imb_r',
+            'raw_where': 'imb_etm_nat in (41, 43, 45)', 'raw_year': none, 'raw_amount': none,
         },
         {
             'table': 'OPEN_DAMIR', 'model': 'int_damir_line', 'where': '1 = 1',

@@ -16,23 +16,28 @@ with last_rule as (
         coalesce(sum(order_amount), 0) as flagged_euros,
         min(remaining_row_count) as remaining_rows
     from {{ model }}
-    where use_name <> 'information'
     group by year, table_name, use_name
 ),
 
 used as (
 {%- for ruled in openchronic.ruled_tables() %}
 {%- set last_table = loop.last %}
-{%- for use in openchronic.uses_of(ruled.table) %}
+{#- Of a table whose rules leave nothing out, what is staged is all there is to compare. #}
+{%- for use in openchronic.uses_of(ruled.table) or ['information'] %}
     select
-        year as year_of_row,
+        {{ 'year' if ruled.raw_year else 'cast(null as integer)' }} as year_of_row,
         '{{ ruled.table }}' as table_name,
         '{{ use }}' as use_name,
+        {%- if use == 'information' %}
+        cast(null as bigint) as used_rows,
+        cast(null as decimal(18, 2)) as used_euros
+        {%- else %}
         sum(case when is_used_for_{{ use }} then 1 else 0 end) as used_rows,
         coalesce(sum(case when is_used_for_{{ use }} then {{ ruled.amount }} end), 0) as used_euros
+        {%- endif %}
     from {{ ref(ruled.model) }}
     where {{ ruled.where }}
-    group by year
+    {{- '\n    group by year' if ruled.raw_year }}
     {{- '\n    union all' if not (loop.last and last_table) }}
 {%- endfor %}
 {%- endfor %}
@@ -41,14 +46,15 @@ used as (
 raw_rows as (
 {%- for ruled in openchronic.ruled_tables() %}
     select
-        {{ ruled.raw_year }} as year_of_row,
+        {{ ruled.raw_year or 'written.year' }} as year_of_row,
         '{{ ruled.table }}' as table_name,
         count(*) as raw_rows,
         {{ 'coalesce(sum(' ~ ruled.raw_amount ~ '), 0)' if ruled.raw_amount else 'cast(null as decimal(18, 2))' }}
             as raw_euros
     from {{ ref(ruled.raw_model) if ruled.raw_model else source('snds', ruled.raw) }}
+    {{- '\n    cross join (' ~ openchronic.years_written(model) ~ ') as written' if not ruled.raw_year }}
     where {{ ruled.raw_where or '1 = 1' }}
-    group by {{ ruled.raw_year }}
+    group by {{ ruled.raw_year or 'written.year' }}
     {{- '\n    union all' if not loop.last }}
 {%- endfor %}
 ),
@@ -65,7 +71,8 @@ expected as (
         used.used_euros
     from raw_rows
     left join used
-        on raw_rows.year_of_row = used.year_of_row and raw_rows.table_name = used.table_name
+        on raw_rows.table_name = used.table_name
+        and (raw_rows.year_of_row = used.year_of_row or used.year_of_row is null)
     where raw_rows.year_of_row in ({{ openchronic.years_written(model) }})
 )
 

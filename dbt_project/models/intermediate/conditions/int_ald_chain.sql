@@ -24,7 +24,7 @@ with linked as (
             'unknown'
         ) as chain_code
     from {{ ref('int_ald_exemption') }}
-    where person_id is not null
+    where is_used_for_ald
 ),
 
 ranked as (

@@ -3,7 +3,8 @@
     Rule: only natures 41, 43 and 45 (47 exempts from nothing). The number as delivered is often 0,
     so it is also found from the CIM-10 code, and resolved: the list was renumbered in 2004 and
     2011, so rows inserted before 19 January 2011 believe the code first; 32 is never inferred from
-    nature 45. Source: domain decisions 4 and 5. Grain: one row of IR_IMB_R.
+    nature 45. What is wrong with a row is flagged by the quality rules of IR_IMB_R (macros/rules).
+    Source: domain decisions 4 and 5. Grain: one row of IR_IMB_R.
 #}
 {{ config(
     materialized='history',
@@ -68,7 +69,7 @@ resolved as (
     from coded
 ),
 
-final as (
+named as (
     select
         int_person_key.person_id,
         {{ openchronic.person_status('resolved', 'int_person_key') }} as person_status,
@@ -90,7 +91,6 @@ final as (
         resolved.start_date,
         case when year(resolved.end_date) < 2099 then resolved.end_date end as end_date,
         coalesce(year(resolved.end_date) >= 2099, false) as is_end_2099,
-        coalesce(resolved.end_date < resolved.start_date, false) as has_end_before_start,
         resolved.insert_date,
         resolved.source_file,
         resolved.source_line
@@ -98,6 +98,22 @@ final as (
     left join {{ ref('int_person_key') }} as int_person_key
         on resolved.psa = int_person_key.psa
         and resolved.birth_rank = int_person_key.birth_rank
+),
+
+flagged as (
+    select
+        *,
+        {{ openchronic.rule_flag('IR_IMB_R', 'without_person') }},
+        {{ openchronic.rule_flag('IR_IMB_R', 'without_start') }},
+        {{ openchronic.rule_flag('IR_IMB_R', 'end_before_start') }},
+        {{ openchronic.rule_flag('IR_IMB_R', 'inserted_before_start') }},
+        {{ openchronic.rule_flag('IR_IMB_R', 'unresolved_number') }}
+    from named
+),
+
+final as (
+    select *, {{ openchronic.is_used('IR_IMB_R', 'ald') }}
+    from flagged
 )
 
 select * from final

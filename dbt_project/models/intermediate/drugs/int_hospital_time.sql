@@ -2,7 +2,9 @@
     Times in hospital of each person, stays that overlap or touch made one, with the nights before:
     what the clock of exposure (days out of hospital) is read from.
     Rule: a day is in hospital from that of entry to the eve of discharge, in whatever field; a
-    person there takes none of the drugs kept at home. Sessions and stays without a night are none.
+    person there takes none of the drugs kept at home. Sessions, stays without a night and stays by
+    day (partial hospitalisation of rehabilitation and psychiatry) are none; hospitalisation at home
+    is one, because its hospital supplies the drugs [A]. A stay of unknown form counts as full.
     Source: indicators of adherence (inpatient days out of numerator and denominator).
     Grain: one row a person and time in hospital.
 #}
@@ -21,6 +23,7 @@ with stay as (
     where
         person_id is not null
         and entry_date < discharge_date
+        and (coalesce(is_full_stay, true) or field = 'had')
         and is_used_for_stays
         and is_used_for_persons
 ),

@@ -3,7 +3,8 @@
     which the rules of a use apply (each row counted once, by the first rule that flags it).
     Rule: staged = flagged in order + remaining, and remaining is what `is_used_for_<use>` keeps;
     a blocking test compares both with the rows of the marts and of the raw tables, to the cent.
-    Rules of no use are counted alone, under `information`. Grain: one row a table, use and rule.
+    Rules of no use are counted alone, under `information`. A table without years (IR_IMB_R) is
+    counted whole in each year: its rows do not add up over years. Grain: one row a table, use and rule.
 #}
 {{ config(
     materialized='yearly',
@@ -22,7 +23,7 @@ with
         {{ rule.flag }}
         {%- endfor %}
     from {{ ref(ruled.model) }}
-    where year = {{ openchronic.build_year() }} and {{ ruled.where }}
+    where {{ 'year = ' ~ openchronic.build_year() ~ ' and ' if ruled.raw_year }}{{ ruled.where }}
 ),
 
 {{ ruled.table | lower }}_counted as (
@@ -79,12 +80,14 @@ counted as (
             {%- endfor %}
         end as alone_amount,
         case
+            when place.use_name = 'information' then null
             {%- for use, rule, flag, position in places if use != 'information' %}
             when place.use_name = '{{ use }}' and place.rule = '{{ rule }}'
                 then total.{{ flag }}_{{ use }}_rows
             {%- endfor %}
         end as order_row_count,
         case
+            when place.use_name = 'information' then null
             {%- for use, rule, flag, position in places if use != 'information' %}
             when place.use_name = '{{ use }}' and place.rule = '{{ rule }}'
                 then total.{{ flag }}_{{ use }}_amount
