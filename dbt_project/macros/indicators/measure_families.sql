@@ -15,5 +15,6 @@
         'prevention',
         'primary_care',
         'readmission',
+        'spend',
     ]) }}
 {%- endmacro %}
