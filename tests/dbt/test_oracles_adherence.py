@@ -149,8 +149,8 @@ def tables(listed: list[dict[str, Any]]) -> dict[str, list[Row]]:
     }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(people, min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(people, min_size=1, max_size=12))
 def test_measures_of_adherence_are_those_of_the_prose(
     model_runner: ModelRunner, listed: list[dict[str, Any]]
 ) -> None:

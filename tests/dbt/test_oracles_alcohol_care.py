@@ -1,0 +1,218 @@
+"""Care for alcohol use disorders told person by person and stay by stay, from its prose."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model_runner import ModelRunner, Row
+from oracle_tools import assert_same
+
+YEAR = 2020
+DAY = dt.timedelta(days=1)
+STARTS = [dt.date(2020, 3, 1), dt.date(2020, 3, 20), dt.date(2020, 10, 1), dt.date(2020, 12, 1)]
+CODES = ("F100", "F102", "K703", "Z502", "I500")
+SIGNS = ("F10", "K70", "Z502")
+DEPENDENCE = ("F102", "Z502")
+
+stays = st.fixed_dictionaries(
+    {
+        "field": st.sampled_from(["mco", "mco", "psy", "ssr"]),
+        "entry": st.sampled_from(STARTS),
+        "nights": st.sampled_from([0, 10, 30, 60]),
+        "exit_mode": st.sampled_from(["8", "8", "8", None, "6", "9"]),
+        "is_full_stay": st.sampled_from([True, True, False]),
+        "is_session": st.sampled_from([False, False, None, True]),
+        "is_used": st.sampled_from([True, True, True, False]),
+        "role": st.sampled_from(["DP", "DP", "DA"]),
+        "code": st.sampled_from(CODES),
+    }
+)
+people = st.fixed_dictionaries(
+    {
+        "age_years": st.sampled_from([None, 17, 18, 50]),
+        "is_fully_observed": st.booleans(),
+        "death": st.sampled_from([None, None, dt.date(2020, 12, 31), dt.date(2021, 1, 20)]),
+        "is_known_disorder": st.sampled_from([False, False, True]),
+        "stays": st.lists(stays, max_size=3),
+        "contacts": st.lists(
+            st.tuples(
+                st.sampled_from(STARTS), st.sampled_from([0, 1, 30, 31, 41, 90, 91]), st.booleans()
+            ),
+            max_size=3,
+        ),
+        "drugs": st.lists(
+            st.tuples(
+                st.sampled_from(STARTS), st.sampled_from([0, 30, 90, 91, 100]),
+                st.sampled_from(["N07BB03", "N07BC02"]), st.sampled_from([0, 1, 1]),
+            ),
+            max_size=3,
+        ),
+    }
+)  # fmt: skip
+# What is delivered: this year to its end, the next one to a month of it, or not at all.
+ends = st.sampled_from([None, dt.date(2021, 1, 31), dt.date(2021, 12, 31)])
+
+
+def stays_of(name: str, person: dict[str, Any]) -> list[Row]:
+    """Return the stays of a person, as hospital_stay holds them, with their diagnosis."""
+    found = []
+    for place, one in enumerate(person["stays"]):
+        leaves = one["entry"] + one["nights"] * DAY
+        found.append(
+            {
+                "person_id": name, "stay_id": f"{name}-{place}", "year": leaves.year,
+                "field": one["field"], "finess": f"h{place}", "entry_date": one["entry"],
+                "discharge_date": leaves, "exit_mode": one["exit_mode"],
+                "is_full_stay": one["is_full_stay"], "is_session": one["is_session"],
+                "is_used_for_stays": one["is_used"], "is_used_for_persons": one["is_used"],
+                "role": one["role"], "diagnosis_code": one["code"],
+            }
+        )  # fmt: skip
+    return found
+
+
+def oracle(name: str, person: dict[str, Any], end: dt.date | None) -> list[Row]:
+    """Return the measures of a person."""
+    found: list[Row] = []
+
+    def add(
+        measure: str, num: float, den: float | None, reason: str | None, stay: Row | None = None
+    ) -> None:
+        found.append(
+            {
+                "person_id": name, "year": YEAR, "measure": measure, "condition": "all",
+                "unit_id": stay["stay_id"] if stay else "",
+                "finess": stay["finess"] if stay else None,
+                "num": float(num) if reason is None else 0.0,
+                "den": den if reason is None else 0.0, "excl_code": reason,
+            }
+        )  # fmt: skip
+
+    adult = person["age_years"] is not None and person["age_years"] >= 18
+    told = [stay for stay in stays_of(name, person) if stay["is_used_for_stays"]]
+    here = [stay for stay in told if stay["year"] == YEAR]
+    drug_days = sorted(
+        start + days * DAY
+        for start, days, code, boxes in person["drugs"]
+        if code.startswith("N07BB") and boxes > 0
+    )
+    contact_days = [start + days * DAY for start, days, is_gp in person["contacts"] if is_gp]
+    treated = any(day.year == YEAR for day in drug_days)
+    known = person["is_known_disorder"]
+    if known or treated or any(s["diagnosis_code"].startswith(SIGNS) for s in here):
+        add("alcohol_identified", 1, None, None)
+
+    def for_alcohol(stay: Row) -> bool:
+        return (
+            stay["field"] in ("mco", "psy") and stay["is_full_stay"] and not stay["is_session"]
+            and stay["role"] == "DP" and stay["diagnosis_code"].startswith("F10")
+        )  # fmt: skip
+
+    alcohol = [stay for stay in told if for_alcohol(stay)]
+    leaving = [stay for stay in alcohol if stay["year"] == YEAR]
+    if leaving:
+        add("alcohol_stays", len(leaving), None, None)
+    dead_in_year = person["death"] is not None and person["death"].year == YEAR
+    if adult and (known or any(s["diagnosis_code"].startswith(DEPENDENCE) for s in here)):
+        reason = "died" if dead_in_year else None if person["is_fully_observed"] else "not_observed"
+        add("alcohol_drug_treated", treated, 1.0, reason)
+    last = end or dt.date(2020, 12, 31)
+    for stay in leaving if adult else []:
+        left = stay["discharge_date"]
+
+        def within(days: list[dt.date], first: int, to: int, left: dt.date = left) -> bool:
+            return any(first <= (day - left).days <= to for day in days)
+
+        rehabilitation = [other["entry_date"] for other in told if other["field"] == "ssr"]
+        again = [other["entry_date"] for other in alcohol]
+        for measure, done, to, keeps in (
+            ("alcohol_gp_30", within(contact_days, 1, 30), 30, False),
+            ("alcohol_drug_90", within(drug_days, 0, 90), 90, False),
+            ("alcohol_rehabilitation_30", within(rehabilitation, 0, 30), 30, True),
+            ("alcohol_return_30", within(again, 1, 30), 30, False),
+        ):
+            reason = None
+            if stay["exit_mode"] == "9":
+                reason = "died_in_stay"
+            elif stay["exit_mode"] == "6" and not keeps:
+                reason = "transferred"
+            elif (last - left).days < to:
+                reason = "no_follow_up"
+            elif person["death"] is not None and (person["death"] - left).days <= to:
+                reason = "died_after"
+            add(measure, done, 1.0, reason, stay)
+    return found
+
+
+def tables(listed: list[dict[str, Any]], end: dt.date | None) -> dict[str, list[Row]]:
+    """Return the parents of the model for people named by their place."""
+    both = [(f"P{place}", one) for place, one in enumerate(listed)]
+    all_stays = [stay for name, one in both for stay in stays_of(name, one)]
+    next_year = [] if end is None else [{"year": 2021, "claims_to": end, "stays_to": end}]
+    parts = ("person_id", "stay_id", "year", "field", "role", "diagnosis_code", "is_used_for_stays")
+    return {
+        "int_delivered_year": [
+            {"year": 2020, "claims_to": dt.date(2021, 6, 30), "stays_to": dt.date(2020, 12, 31)},
+            *next_year,
+        ],
+        "person_year": [
+            {
+                "person_id": name, "year": YEAR, "age_years": one["age_years"],
+                "is_fully_observed": one["is_fully_observed"],
+                "death_date": one["death"] if one["death"] and one["death"].year == YEAR else None,
+            }
+            for name, one in both
+        ],
+        "int_death": [
+            {"person_id": name, "death_date": one["death"]} for name, one in both if one["death"]
+        ],
+        "hospital_stay": [
+            {column: value for column, value in stay.items() if column not in parts[4:6]}
+            for stay in all_stays
+        ],
+        "stay_diagnosis": [{column: stay[column] for column in parts} for stay in all_stays],
+        "int_doctor_contact": [
+            {
+                "person_id": name, "year": (start + days * DAY).year,
+                "contact_date": start + days * DAY, "is_general_practitioner": is_gp,
+                "doctor_id": str(number),
+            }
+            for name, one in both
+            for number, (start, days, is_gp) in enumerate(one["contacts"])
+        ],
+        "drug_dispensing": [
+            {
+                "person_id": name, "year": (start + days * DAY).year, "box_count": boxes,
+                "dispensing_date": start + days * DAY, "atc_class": code,
+                "is_used_for_exposure": True,
+            }
+            for name, one in both
+            for start, days, code, boxes in one["drugs"]
+        ],
+        "int_drug_reference": [
+            {"code_system": "cip13", "code": code, "atc_class": code}
+            for code in ("N07BB03", "N07BC02")
+        ],
+        "person_pathology": [
+            {
+                "person_id": name, "year": YEAR, "carto_version": "G6-like",
+                "top": "sup_PAddAlc_ind" if one["is_known_disorder"] else "sup_PAddTab_ind",
+            }
+            for name, one in both
+        ],
+    }  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(people, min_size=1, max_size=20), ends)
+def test_measures_of_alcohol_care_are_those_of_the_prose(
+    model_runner: ModelRunner, listed: list[dict[str, Any]], end: dt.date | None
+) -> None:
+    found = model_runner.run("measure_alcohol_care", tables(listed, end), year=YEAR)
+    wanted = [row for place, one in enumerate(listed) for row in oracle(f"P{place}", one, end)]
+    assert len(found) == len(wanted)
+    if wanted:
+        assert_same(found, wanted)
