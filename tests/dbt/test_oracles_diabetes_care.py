@@ -12,10 +12,9 @@ from oracle_tools import assert_same
 
 Row = dict[str, Any]
 PERSON = {"year": 2020, "is_fully_observed": True}
-DELIVERED = [
-    {"year": 2019, "has_claims": True, "has_claims_to_end": True},
-    {"year": 2020, "has_claims": True, "has_claims_to_end": True},
-]
+WHOLE = {"has_claims": True, "has_claims_to_end": True, "has_biology": True,
+         "has_drug_classes": True}  # fmt: skip
+DELIVERED = [WHOLE | {"year": 2019}, WHOLE | {"year": 2020}]
 
 
 def care(person: str, name: str, *days: str) -> list[Row]:
@@ -177,12 +176,29 @@ def test_a_year_that_is_not_there_is_absent_and_not_zero(model_runner: ModelRunn
     assert {row["excl_code"] for row in cut.values()} == {"no_follow_up"}
 
 
+def test_a_table_that_is_not_there_is_not_care_that_nobody_had(model_runner: ModelRunner) -> None:
+    given_rows = {"person_year": people("P"), "person_pathology": held("P")}
+    biology = {"dm_hba1c_2", "dm_hba1c_3", "dm_hba1c_4", "dm_creatinine", "dm_albuminuria",
+               "dm_lipids", "dm_full_bundle"}  # fmt: skip
+
+    def absent(**missing: bool | None) -> set[str]:
+        delivered = [DELIVERED[0], DELIVERED[1] | missing]
+        found = measured(model_runner, **given_rows, int_delivered_year=delivered)
+        assert {row["excl_code"] for row in found.values()} <= {None, "not_delivered"}
+        return {name for (_, name), row in found.items() if row["den"] == 0}
+
+    assert absent() == set()
+    assert absent(has_biology=False) == absent(has_biology=None) == biology
+    assert absent(has_drug_classes=False) == {"dm_influenza_vaccine"}
+
+
 # -- the oracle --------------------------------------------------------------------------------
 
 LISTS = (
     "antidiabetic", "hba1c", "creatinine", "albuminuria", "lipids", "eye_exam", "ophthalmologist",
     "dentist", "podologist", "ecg", "cardiologist", "influenza_vaccine", "statin",
 )  # fmt: skip
+NOT_BIOLOGY = ("dm_eye_2y", "dm_dentist", "dm_podologist", "dm_heart_check", "dm_influenza_vaccine")
 DAYS = [dt.date(2018, 12, 31), dt.date(2021, 1, 1)] + [
     dt.date(year, month, day)
     for year in (2019, 2020)
@@ -190,7 +206,7 @@ DAYS = [dt.date(2018, 12, 31), dt.date(2021, 1, 1)] + [
 ]
 
 
-def oracle(person: Row, years: set[int], is_whole: bool) -> list[Row]:
+def oracle(person: Row, years: set[int], is_whole: bool, has_biology: bool) -> list[Row]:
     """Return the rows of a person as the rule reads, or none."""
     first, last = dt.date(2020, 1, 1), dt.date(2020, 12, 31)
     days = {name: {day for each, day in person["care"] if each == name} for name in LISTS}
@@ -237,6 +253,8 @@ def oracle(person: Row, years: set[int], is_whole: bool) -> list[Row]:
             why = None if 2019 in years else "no_look_back"
         if why is None and nights > 30:
             why = "under_ascertained"
+        if why is None and not has_biology and name not in NOT_BIOLOGY:
+            why = "not_delivered"
         rows.append(
             {"person_id": person["person_id"], "measure": name, "excl_code": why,
              "num": float(is_done and why is None), "den": float(why is None)}
@@ -268,9 +286,10 @@ person_strategy = st.fixed_dictionaries(
     st.lists(person_strategy, min_size=1, max_size=30),
     st.sampled_from([{2019, 2020}, {2020}]),
     st.sampled_from([True, True, False]),
+    st.sampled_from([True, True, False]),
 )
 def test_every_row_is_that_of_the_oracle(
-    model_runner: ModelRunner, drawn: list[Row], years: set[int], is_whole: bool
+    model_runner: ModelRunner, drawn: list[Row], years: set[int], is_whole: bool, has_biology: bool
 ) -> None:
     listed = [each | {"person_id": f"p{n}"} for n, each in enumerate(drawn)]
     got = measured(
@@ -298,11 +317,13 @@ def test_every_row_is_that_of_the_oracle(
             if each["is_palliative"]
         ],
         int_delivered_year=[
-            {"year": year, "has_claims": True, "has_claims_to_end": is_whole or year < 2020}
+            WHOLE
+            | {"year": year, "has_claims_to_end": is_whole or year < 2020,
+               "has_biology": has_biology}
             for year in years
         ],
     )  # fmt: skip
-    wanted = [row for each in listed for row in oracle(each, years, is_whole)]
+    wanted = [row for each in listed for row in oracle(each, years, is_whole, has_biology)]
     assert len(got) == len(wanted)
     if wanted:
         assert_same(got.values(), wanted)

@@ -1,7 +1,8 @@
 {#
     Care that a list of ref_measure_code names, a day at a time: what measures of follow-up count.
-    Rule: a professional is told by the specialty of the line (SPE) or by its activity (ACT), of any
-    nature or of those of the list that `nature_list` names; biology (NABM) and procedures (CCAM) by
+    Rule: a professional is told by the specialty of the line (SPE), of any nature or of those of
+    the list that `nature_list` names, by its activity (ACT), or, where no activity is told, by a
+    nature that only that profession bills (PRS_NAT); biology (NABM) and procedures (CCAM) by
     their whole code, in town, in a stay, or in an outpatient visit of a public hospital; drugs by
     the longest class of their presentation (ATC prefixes, less the excluded). What a public
     hospital does during a stay shows only by its procedures: its biology is in no table. A
@@ -62,6 +63,18 @@ claim as (
     from event
     inner join listed on listed.system = 'ACT' and event.performer_activity = listed.number
     where event.event_type = 'claim'
+
+    union all
+
+    select event.person_id, event.care_date, listed.list_name, event.net_quantity as quantity
+    from event
+    inner join listed on listed.system = 'PRS_NAT' and event.prestation_code = listed.number
+    where
+        event.event_type = 'claim'
+        and coalesce(event.performer_activity, 0) in (0, 99)
+        and listed.list_name not in (
+            select nature_list from listed where nature_list is not null
+        )
 ),
 
 detail as (
@@ -74,20 +87,7 @@ detail as (
 ),
 
 drug_class as (
-    select distinct included.list_name, known.atc_class
-    from (
-        select distinct atc_class from {{ ref('int_drug_reference') }} where atc_class is not null
-    ) as known
-    inner join {{ ref('ref_measure_code') }} as included
-        on included.system = 'ATC'
-        and not included.is_excluded
-        and substr(known.atc_class, 1, length(included.code)) = included.code
-    left join {{ ref('ref_measure_code') }} as excluded
-        on excluded.system = 'ATC'
-        and excluded.is_excluded
-        and included.list_name = excluded.list_name
-        and substr(known.atc_class, 1, length(excluded.code)) = excluded.code
-    where excluded.list_name is null
+    {{ openchronic.listed_drug_classes() }}
 ),
 
 drug as (

@@ -7,7 +7,8 @@
     them: not_fully_observed), more than 90 days in hospital (long_stay), palliative care in the year
     (Z51.5: palliative), a year that is not all delivered (no_follow_up), more than 30 days in
     hospital, whose biology shows in no table (under_ascertained). Eye and vaccine need the year
-    before (no_look_back). Examinations count by day. Vaccine: one delivery from October of the year
+    before (no_look_back). Nobody is counted where no biology, or no class of drugs, is delivered at
+    all (not_delivered). Examinations count by day. Vaccine: one delivery from October of the year
     before to January. Days in hospital: nights of any field, overlapping stays once.
     Source: indicators 4.4, after the recommended follow-up of diabetes and the Entred and BEH
     figures. Anchor: year of care. Grain: one row a person and measure.
@@ -74,28 +75,11 @@ received as (
 ),
 
 hospital as (
-    select
-        person_id,
-        sum(
-            {{ openchronic.days_between(
-                'greatest(entry_date, ' ~ openchronic.year_start() ~ ')',
-                'least(discharge_date, ' ~ openchronic.add_days(openchronic.year_end(), 1) ~ ')',
-            ) }}
-        ) as hospital_days
-    from {{ ref('int_hospital_time') }}
-    where
-        entry_date <= {{ openchronic.year_end() }}
-        and discharge_date > {{ openchronic.year_start() }}
-    group by person_id
+    {{ openchronic.hospital_days_of_year() }}
 ),
 
 palliative as (
-    select distinct person_id
-    from {{ ref('stay_diagnosis') }}
-    where
-        year = {{ openchronic.build_year() }}
-        and diagnosis_code like 'Z515%'
-        and person_id is not null
+    {{ openchronic.palliative_people() }}
 ),
 
 judged as (
@@ -117,6 +101,8 @@ judged as (
             when not coalesce(this_year.has_claims_to_end, false) then 'no_follow_up'
         end as excluded,
         coalesce(year_before.has_claims, false) as has_year_before,
+        coalesce(this_year.has_biology, false) as has_biology,
+        coalesce(this_year.has_drug_classes and year_before.has_drug_classes, false) as has_drug_classes,
         case when hospital.hospital_days > 30 then 'under_ascertained' end as ascertained
     from {{ ref('person_year') }} as person
     inner join diabetic on person.person_id = diabetic.person_id
@@ -139,23 +125,32 @@ decided as (
     from judged
 ),
 
+told as (
+    select
+        *,
+        coalesce(excl_one_year, case when not has_biology then 'not_delivered' end) as excl_biology,
+        coalesce(excl_two_years, case when not has_biology then 'not_delivered' end) as excl_bundle,
+        coalesce(excl_two_years, case when not has_drug_classes then 'not_delivered' end) as excl_vaccine
+    from decided
+),
+
 final as (
-    {{- openchronic.measure_rows('decided', [
-        {'measure': 'dm_hba1c_2', 'num': 'hba1c_days >= 2', 'excl': 'excl_one_year'},
-        {'measure': 'dm_hba1c_3', 'num': 'hba1c_days >= 3', 'excl': 'excl_one_year'},
-        {'measure': 'dm_hba1c_4', 'num': 'hba1c_days >= 4', 'excl': 'excl_one_year'},
-        {'measure': 'dm_creatinine', 'num': 'has_creatinine', 'excl': 'excl_one_year'},
-        {'measure': 'dm_albuminuria', 'num': 'has_albuminuria', 'excl': 'excl_one_year'},
-        {'measure': 'dm_lipids', 'num': 'has_lipids', 'excl': 'excl_one_year'},
+    {{- openchronic.measure_rows('told', [
+        {'measure': 'dm_hba1c_2', 'num': 'hba1c_days >= 2', 'excl': 'excl_biology'},
+        {'measure': 'dm_hba1c_3', 'num': 'hba1c_days >= 3', 'excl': 'excl_biology'},
+        {'measure': 'dm_hba1c_4', 'num': 'hba1c_days >= 4', 'excl': 'excl_biology'},
+        {'measure': 'dm_creatinine', 'num': 'has_creatinine', 'excl': 'excl_biology'},
+        {'measure': 'dm_albuminuria', 'num': 'has_albuminuria', 'excl': 'excl_biology'},
+        {'measure': 'dm_lipids', 'num': 'has_lipids', 'excl': 'excl_biology'},
         {'measure': 'dm_eye_2y', 'num': 'has_eye', 'excl': 'excl_two_years'},
         {'measure': 'dm_dentist', 'num': 'has_dentist', 'excl': 'excl_one_year'},
         {'measure': 'dm_podologist', 'num': 'has_podologist', 'excl': 'excl_one_year'},
         {'measure': 'dm_heart_check', 'num': 'has_heart', 'excl': 'excl_one_year'},
         {
-            'measure': 'dm_full_bundle', 'excl': 'excl_two_years',
+            'measure': 'dm_full_bundle', 'excl': 'excl_bundle',
             'num': 'hba1c_days >= 3 and has_creatinine and has_albuminuria and has_lipids and has_eye',
         },
-        {'measure': 'dm_influenza_vaccine', 'num': 'has_vaccine', 'excl': 'excl_two_years'},
+        {'measure': 'dm_influenza_vaccine', 'num': 'has_vaccine', 'excl': 'excl_vaccine'},
     ]) }}
 )
 
