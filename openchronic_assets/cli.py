@@ -47,6 +47,7 @@ app.add_typer(codelists.app, name="codelist")
 app.add_typer(releases.app, name="release")
 app.add_typer(exports.app, name="export")
 app.add_typer(indicators.app, name="indicators")
+app.add_typer(indicators.explain_app)
 app.add_typer(research.app, name="research")
 
 

@@ -229,7 +229,7 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 def plain(text: str) -> str:
     """Return a text that Markdown shows as it stands: no markup, no HTML."""
-    return re.sub(r"([\\`*\[\]<>#|]|\b_\B|\B_)", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*\[\]<>#|]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(text.split()))
 
 
 def number(value: float, language: str = "fr", digits: int = 4) -> str:

@@ -282,11 +282,12 @@ def write_record(home: Home, record: Record) -> None:
 def sweep(home: Home) -> None:
     """Remove what no record accounts for: attempts that were cut off, files out of effect.
 
-    Called under the lake's lock, at the start and the end of an ingestion.
+    Called under the lake's lock, at the start and the end of an ingestion. Raw files that a build
+    was made from stay as long as the build does, so that it can be told why a number moved.
     """
     every = records(home)
     effective = in_effect(every)
-    keep: set[Path] = set()
+    keep = _read_by_builds(home)
     keep_refused: set[Path] = set()
     for record in every:
         for report in record.files:
@@ -307,6 +308,17 @@ def sweep(home: Home) -> None:
                 folder.rmdir()
     for aside in [*home.deliveries.glob(".*.json.*"), *home.reports.rglob(".*.*.*")]:
         aside.unlink()
+
+
+def _read_by_builds(home: Home) -> set[Path]:
+    found: set[Path] = set()
+    for path in home.builds.glob("*/build.json"):
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))["raw"]
+        except (OSError, ValueError, KeyError):  # going, or damaged: it cannot be explained anyway
+            continue
+        found |= {(home.lake / name).parent for listed in raw.values() for name in listed}
+    return found
 
 
 @contextlib.contextmanager

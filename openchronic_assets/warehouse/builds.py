@@ -34,6 +34,7 @@ from openchronic_assets.warehouse.project import TARGETS, Model, code_hash, mode
 GRACE = 7 * 24 * 3600.0  # seconds that a superseded build stays for readers who hold it
 PART = "part-0000.parquet"
 SEEDS = "seeds"  # the project's own lists, beside the models of a build
+RECORD = "build.json"  # in its folder: what a build was made from, as long as its files stay
 MARKER = ".superseded"  # its mtime is when the build stopped being referenced
 
 ReadMark = dict[str, str]  # raw table -> fingerprint of what a (model, year) reads of it
@@ -290,6 +291,7 @@ def publish(home: Home, plan: Plan) -> dict[str, Any]:
                 "running; run it again, so that it starts from that one"
             )
         manifest = _manifest(plan, current)
+        _write_record(plan, manifest)
         if manifest != current:
             replace_text(home.pointer, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         _mark_superseded(home, manifest)
@@ -337,6 +339,47 @@ def _manifest(plan: Plan, current: dict[str, Any]) -> dict[str, Any]:
         "seeds": _write_seeds(plan),
         "inputs": raw_inputs.to_json(plan.inputs),
     }
+
+
+def _write_record(plan: Plan, manifest: dict[str, Any]) -> None:
+    """Write into the build what it was made from: the pointer tells that of the last one only."""
+    record = {name: value for name, value in manifest.items() if name not in ("models", "inputs")}
+    record["models"] = {
+        name: {key: entry[key] for key in ("kind", "code", "files", "years") if key in entry}
+        for name, entry in manifest["models"].items()
+    }
+    record["raw"] = {
+        table: {
+            part.path.relative_to(plan.home.lake).as_posix(): (
+                None if part.months is None else sorted(part.months)
+            )
+            for part in parts
+        }
+        for table, parts in raw_inputs.raw_files(plan.home).items()
+        if parts
+    }
+    replace_text(plan.folder / RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
+
+
+def read_record(home: Home, build_id: str) -> dict[str, Any] | None:
+    """Return what a build was made from: its manifest without descriptions, and its raw files.
+
+    ``models`` holds kind, code and files of each model; ``raw`` maps table → file → slices in
+    effect (None is all of them). None where the build is not on disk, or older than this record.
+
+    Raises:
+        OpenChronicError: the record is damaged.
+    """
+    path = home.builds / build_id / RECORD
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except json.JSONDecodeError as error:
+        raise OpenChronicError(
+            f"{path} is damaged: its build cannot be explained any more"
+        ) from error
+    return document
 
 
 def _write_seeds(plan: Plan) -> dict[str, str]:
