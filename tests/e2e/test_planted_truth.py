@@ -151,6 +151,119 @@ def test_the_indicator_counts_the_planted_holders_among_consumers(
     assert found == dict(expected)
 
 
+def test_each_person_of_each_year_is_the_planted_one(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
+) -> None:
+    """Sex, age, home, days observed and consumption of everybody, in each year that they live in.
+
+    Left to chance, and so not compared: the home of who moved (the deliveries show the day of the
+    next care, not that of the move) and the days of who was born in the year (its month is known).
+    """
+    folder = planted.folder.with_name(f"{planted.folder.name}.truth")
+    persons = {each["index"]: each for each in read_truth(folder, "persons")}
+    shared = Counter(each["ben_nir_psa"] for each in persons.values())
+    paid = {
+        (each["index"], each["year"])
+        for each in read_truth(folder, "amounts")
+        if each["reimbursed_cents"] + each["complement_reimbursed_cents"] > 0
+    }
+    discharged = {
+        (each["index"], each["year"])
+        for each in read_truth(folder, "stays")
+        if each["chained"] and shared[persons[each["index"]]["ben_nir_psa"]] == 1
+    }
+    expected = {}
+    for each in read_truth(folder, "person_years"):
+        person, year = persons[each["index"]], each["year"]
+        if not person["fictitious"]:
+            expected[person_ids[str(each["index"])], year] = (
+                str(person["sex"]),
+                each["age"],
+                None if person["moved"] else each["department"],
+                None if person["birth_date"].year == year else each["days"],
+                (each["index"], year) in paid | discharged,
+            )
+    found = {
+        (row[0], row[1]): row[2:]
+        for row in marts.execute(
+            "select person_id, year, sex, age_years, department, observed_days, is_consumer"
+            " from person_year"
+        ).fetchall()
+    }
+    assert len(expected) > 100
+    assert found.keys() == expected.keys()
+    for key, told in expected.items():
+        compared = tuple(
+            value if wanted is not None else None
+            for value, wanted in zip(found[key], told, strict=True)
+        )
+        assert compared == told, key
+
+
+def test_each_ald_of_each_year_is_the_planted_one(
+    marts: duckdb.DuckDBPyConnection, planted: Delivery, person_ids: dict[str, str]
+) -> None:
+    """In force in the year and alive, on its last day too, begun in it: as the truth has it."""
+    folder = planted.folder.with_name(f"{planted.folder.name}.truth")
+    persons = {each["index"]: each for each in read_truth(folder, "persons")}
+    died_in_hospital = {
+        each["index"] for each in read_truth(folder, "stays") if each["exit_mode"] == "9"
+    }
+    expected: Counter[Row] = Counter()
+    for each in read_truth(folder, "ald_episodes"):
+        person = persons[each["index"]]
+        # A death that no register, certificate or discharge tells cannot be known.
+        told = person["death_in_register"] or person["death_certified"]
+        untold = not told and each["index"] not in died_in_hospital
+        death = datetime.date.max if untold else person["death_date"] or datetime.date.max
+        end = each["end_date"] or datetime.date.max
+        for year in range(YEARS[0], YEARS[1] + 1):
+            first, last = datetime.date(year, 1, 1), datetime.date(year, 12, 31)
+            if not person["fictitious"] and each["start_date"] <= last and min(end, death) >= first:
+                expected[
+                    person_ids[str(each["index"])],
+                    year,
+                    each["ald_num"],
+                    each["start_date"],
+                    end >= last and death > last,
+                    each["start_date"].year == year,
+                ] += 1
+    found = Counter(
+        marts.execute(
+            "select person_id, year, ald_num, start_date, is_prevalent_31_12, is_incident"
+            " from ald_year"
+        ).fetchall()
+    )
+    assert sum(expected.values()) > 50
+    assert found == expected
+
+
+def test_boxes_by_person_day_and_presentation_are_the_planted_ones(
+    marts: duckdb.DuckDBPyConnection,
+    planted: Delivery,
+    person_ids: dict[str, str],
+    fictitious: set[str],
+) -> None:
+    """What is left of each dispensing once what was taken back is taken off."""
+    folder = planted.folder.with_name(f"{planted.folder.name}.truth")
+    expected = Counter(
+        (person_ids[str(each["index"])], each["dispensing_date"], each["cip13"], each["boxes"])
+        for each in read_truth(folder, "dispensings")
+        if str(each["index"]) not in fictitious
+    )
+    found = Counter(
+        marts.execute(
+            """
+            select person_id, dispensing_date, cip13, cast(sum(box_count) as bigint)
+            from drug_dispensing where person_id is not null and not is_hospital_drug
+            group by all
+            """
+        ).fetchall()
+    )
+    assert sum(expected.values()) > 100
+    assert found == expected
+
+
 def test_stays_by_year_are_the_planted_ones(
     marts: duckdb.DuckDBPyConnection, planted: Delivery
 ) -> None:
