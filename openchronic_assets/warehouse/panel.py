@@ -74,8 +74,9 @@ _CHAININGS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 }
 # Open files and lists of providers, drugs and places: nobody is in them.
 _LISTS = (
-    "da_pra_r", "be_ide_r", "ir_pha_r", "open_deprivation", "open_territory", "open_establishments",
-    "open_insured_population", "open_professionals", "open_resident_population",
+    "da_pra_r", "be_ide_r", "ir_pha_r", "open_deprivation", "open_development_index",
+    "open_territory", "open_establishments", "open_insured_population", "open_professionals",
+    "open_resident_population",
     "t_mcoaae", "t_ssraae", "t_hadaae", "t_ripaae",
 )  # fmt: skip
 

@@ -49,7 +49,9 @@ final as (
         insurance_nature,
         reimbursement_type,
         performer_specialty,
+        performer_activity,
         performer_region,
+        public_private_sector,
         paid_amount,
         case when not is_supplement then paid_amount end as spend_amount,
         case when not is_supplement then base_amount end as counted_base_amount,
@@ -60,6 +62,7 @@ final as (
         case when not is_supplement then quantity end as counted_quantity,
         filtered_paid_amount,
         filtered_reimbursed_amount,
+        filtered_act_count,
         is_supplement,
         is_care_month_unknown,
         {{ openchronic.is_used('OPEN_DAMIR', 'spending') }}

@@ -15,6 +15,7 @@ select
     prs_rem_typ as reimbursement_type,
     cpl_cod as complement_code,
     pse_spe_snds as performer_specialty,
+    pse_act_snds as performer_activity,
     psp_spe_snds as prescriber_specialty,
     exe_ins_reg as performer_region,
     ete_ind_taa as activity_funding,
