@@ -32,7 +32,13 @@ BOUNDED_BY_KEY = {
 }
 # Without input; all its hits may be of tops that nobody publishes; no class may be followed; no
 # stay may be avoidable.
-MAY_BE_EMPTY = {"quality_rule", "person_pathology", "drug_adherence", "measure_avoidable_stay"}
+MAY_BE_EMPTY = {
+    "quality_rule",
+    "person_pathology",
+    "drug_adherence",
+    "measure_avoidable_stay",
+    "multimorbidity_pair",
+}
 WANTED = 300
 
 

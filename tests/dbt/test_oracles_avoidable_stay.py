@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,6 +150,7 @@ def cases(draw: st.DrawFn) -> dict[str, list[Row]]:
             )  # fmt: skip
     ages = st.sampled_from([19, 20, 77, None])
     people = [{"person_id": p, "year": 2020, "age_years": draw(ages)} for p in "ab"]
+    people += [{"person_id": p, "year": 2019, "age_years": 60} for p in "abc"]
     return {
         "hospital_stay": stays, "stay_diagnosis": diagnoses, "stay_procedure": procedures,
         "person_year": people,
@@ -219,3 +221,26 @@ def test_both_engines_find_the_same_avoidable_stays(
     assert len(plain) > 20
     spark = spark_model_runner.run("measure_avoidable_stay", given_rows)
     assert multiset(spark) == multiset(plain)
+
+
+@pytest.mark.conformance
+def test_every_code_of_the_lists_is_in_its_nomenclature(conformance_data: Path) -> None:
+    def column(name: str) -> set[str]:
+        path = conformance_data / "nomenclatures" / f"{name}.csv"
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return {row[0].strip() for row in csv.reader(file, delimiter=";")}
+
+    listed = {"CIM10": column("IR_CIM_V"), "CCAM": column("ccam")}
+    prefixes = set()
+    for name in ("ref_avoidable_stay_code", "ref_index_condition"):
+        with (project.project_dir() / "seeds" / f"{name}.csv").open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                code = row.get("code_prefix") or row["cim10_prefix"]
+                prefixes.add((row.get("system", "CIM10"), code))
+    assert len(prefixes) > 100
+    absent = {
+        (system, code)
+        for system, code in prefixes
+        if not any(each.startswith(code) for each in listed[system])
+    }
+    assert absent == set()

@@ -95,10 +95,11 @@ def test_a_measure_is_the_judgement_of_each_episode(
     )
     schemes = st.sampled_from(["01C", "02A", None])
     people = [{"person_id": p, "year": 2020, "scheme": data.draw(schemes)} for p in "pq"]
+    people += [{"person_id": p, "year": 2019, "scheme": data.draw(schemes)} for p in "pqr"]
     coverage = [
         {"scheme": scheme, "year": year, "is_death_ascertained": data.draw(st.booleans())}
         for scheme in ("01C", "02A", "unknown")
-        for year in (2020, 2021)
+        for year in (2019, 2020, 2021, 2022)
     ]
     readmissions = told(model_runner, given_stays, dict(deaths))
     wanted = expected(readmissions, people, coverage)
