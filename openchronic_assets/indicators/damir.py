@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from openchronic_assets import warehouse
 from openchronic_assets.errors import UsageError
@@ -292,7 +292,8 @@ def gather(home: Home, year: int | None = None) -> Row:
         when = year or years[-1]
 
         def rows(sql: str, *values: object) -> list[Row]:
-            return connection.execute(sql, list(values)).to_arrow_table().to_pylist()
+            found: list[Row] = connection.execute(sql, list(values)).to_arrow_table().to_pylist()
+            return found
 
         points = rows(
             "select question, year, region, label_fr as label, x, y, weight, absent_reason "
