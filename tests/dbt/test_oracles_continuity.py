@@ -145,6 +145,7 @@ def test_continuity_is_that_of_a_second_reading(
         }
         for name in names
     ]  # fmt: skip
+    people += [row | {"year": YEAR - 1, "is_consumer": True} for row in people]
     found = model_runner.run_all(
         ["int_continuity", "measure_continuity"],
         {"int_doctor_contact": shuffled(chance, contacts), "person_year": people},

@@ -108,6 +108,7 @@ def test_emergency_use_is_that_of_a_second_reading(
     people = [
         {"person_id": name, "year": year, "is_consumer": chance.random() < 0.8} for name in names
     ]
+    people += [row | {"year": year - 1, "is_consumer": True} for row in people]
     visits = draw(
         chance, count,
         person_id=[*names, "stranger", None], year=[year] * 6 + [year - 1],
@@ -140,9 +141,10 @@ def test_emergency_use_is_that_of_a_second_reading(
         contact_date=[*days, dt.date(year, 3, 1), dt.date(year, 3, 2)],
         is_general_practitioner=[True, True, False],
     )  # fmt: skip
-    if chance.random() < 0.5:
+    if chance.random() < 0.7:
+        before = chance.choice([year - 1, year - 2])
         contacts.append({
-            "person_id": "stranger", "year": year - 1, "contact_date": dt.date(year - 1, 12, 31),
+            "person_id": "stranger", "year": before, "contact_date": dt.date(before, 12, 31),
             "is_general_practitioner": True,
         })  # fmt: skip
     half = len(acts) // 2

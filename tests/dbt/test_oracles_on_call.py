@@ -72,6 +72,7 @@ def test_on_call_care_is_that_of_a_second_reading(
     people = [
         {"person_id": name, "year": YEAR, "is_consumer": chance.random() < 0.8} for name in names
     ]
+    people += [row | {"year": YEAR - 1, "is_consumer": True} for row in people]
     events = draw(
         chance, count,
         person_id=[*names, "stranger", None], year=[YEAR] * 6 + [YEAR - 1],

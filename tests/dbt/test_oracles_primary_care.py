@@ -75,6 +75,51 @@ def test_contacts_are_those_of_a_second_reading(
         assert got == []
 
 
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_treating_doctors_are_those_of_a_second_reading(
+    model_runner: ModelRunner, seed: int
+) -> None:
+    chance = random.Random(seed)
+    keys = [
+        {"psa": psa, "birth_rank": rank, "person_id": person, "is_fictitious": fictitious}
+        for psa, rank, person, fictitious in (
+            ("a", 1, "P", False), ("a", 2, "Q", False), ("b", -1, "R", False),
+            ("c", 1, None, True), ("d", 1, None, False),
+        )
+    ]  # fmt: skip
+    days = [None, "1600-01-01", "1601-05-05", "2015-03-03", "2098-12-31", "2099-01-01"]
+    delivered = draw(
+        chance, 40,
+        psa=["a", "b", "c", "d", "e", None], birth_rank=[1, 1, 2, None],
+        key_status=["sentinel", "clean", None], treating_doctor_id=["d1", None],
+        start_date=[date(day) for day in days], deposit_date=[date(day) for day in days],
+        end_date=[date(day) for day in days],
+    )  # fmt: skip
+    wanted = []
+    for number, row in enumerate(delivered):
+        row["source_line"] = number
+        rank = -1 if row["birth_rank"] is None else row["birth_rank"]
+        key = next((k for k in keys if (k["psa"], k["birth_rank"]) == (row["psa"], rank)), None)
+        if key is not None and key["is_fictitious"]:
+            status = "fictitious"
+        elif row["psa"] is None:
+            status = "sentinel_key" if row["key_status"] == "sentinel" else "no_key"
+        elif key is None:
+            status = "not_in_referential"
+        else:
+            status = "ambiguous_renewal" if key["person_id"] is None else "linked"
+        known = [day for day in (row["start_date"], row["deposit_date"]) if day and day.year > 1600]
+        end = row["end_date"]
+        wanted.append({
+            "source_line": number, "person_id": key and key["person_id"], "person_status": status,
+            "treating_doctor_id": row["treating_doctor_id"], "start_date": next(iter(known), None),
+            "end_date": end if end and 1600 < end.year < 2099 else None,
+        })  # fmt: skip
+    given_rows = {"int_person_key": keys, "stg_referential__mtt": shuffled(chance, delivered)}
+    assert_same(model_runner.run("int_treating_doctor", given_rows, YEAR), wanted)
+
+
 def measures(people: list[Row], doctors: list[Row], alds: list[Row], seen: list[Row]) -> list[Row]:
     """Return the rows of the measure table, a person and a measure at a time."""
     last = dt.date(YEAR, 12, 31)
@@ -147,6 +192,7 @@ def test_measures_of_primary_care_are_those_of_a_second_reading(
             strict=True,
         )
     ]  # fmt: skip
+    people += [row | {"year": YEAR - 1, "is_consumer": True} for row in people]
     doctors = draw(
         chance, 12 if has_referential else 0,
         person_id=[*names, None],
