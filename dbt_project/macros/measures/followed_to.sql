@@ -7,7 +7,12 @@
     select
         coalesce(
             max(case when year > {{ openchronic.build_year() }} and has_claims then claims_to end),
-            least(max(case when has_claims then claims_to end), {{ openchronic.year_end() }})
+            -- The least of NULL and a date is that date.
+            case
+                when max(case when has_claims then claims_to end) > {{ openchronic.year_end() }}
+                    then {{ openchronic.year_end() }}
+                else max(case when has_claims then claims_to end)
+            end
         ) as claims_to,
         max(stays_to) as stays_to,
         coalesce(max(case when has_drug_classes then 1 else 0 end), 0) = 1 as has_drug_classes,
