@@ -29,9 +29,9 @@ from openchronic_assets.synthetic import dirt as dirt_of
 from openchronic_assets.synthetic.layout import LAYOUTS, Layout, file_name
 from openchronic_assets.synthetic.text import Frame, plain
 
-# Least rows of a Parquet row group but the last: a block of the largest table is one by itself,
-# which spares joining the codes of several.
-ROW_GROUP = 32_768
+# Least rows of a Parquet row group but the last: a block of a large table is one by itself, which
+# spares joining the codes of several. Rows of every small table wait for so many.
+ROW_GROUP = 8_192
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,12 @@ def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int
             rows = pa.concat_tables([rows, pa.table(added, names=rows.column_names)])
             rows = rows.combine_chunks()
         # What is empty need not travel.
-        filled = [n for n, each in enumerate(rows.columns) if each.null_count < len(each)]
-        content = rows.select(filled)
+        filled = {
+            name: _lean(each.chunk(0))
+            for name, each in zip(rows.column_names, rows.columns, strict=True)
+            if each.null_count < len(each)
+        }
+        content = pa.table(filled) if filled else rows.select([])
     else:
         buffer = io.BytesIO()
         options = pa_csv.WriteOptions(
@@ -150,6 +154,16 @@ def piece(frame: Frame, year: int | None, form: Form, place: tuple[int, int, int
         sums=sums,
         dirt=planted,
     )
+
+
+def _lean(column: pa.Array) -> pa.Array:
+    """Return a column whose dictionary holds no more values than there are rows.
+
+    Pieces of a small file wait for each other, and each would hold a list as long as all codes.
+    """
+    if not pa.types.is_dictionary(column.type) or len(column.dictionary) <= len(column):
+        return column
+    return column.dictionary_decode().dictionary_encode()
 
 
 def _compressed(content: bytes) -> bytes:

@@ -379,6 +379,9 @@ def generate(
                 if drawn.cells is not None:
                     cells = drawn.cells if cells is None else damir.join([cells, drawn.cells])
                 done += drawn.persons
+                # What a block was received in is in small pieces, which the system would not have
+                # back by itself.
+                pa.default_memory_pool().release_unused()
                 if progress is not None:
                     progress(done, persons)
             if cells is not None:
