@@ -79,7 +79,8 @@ def docs(
 def bench(
     name: Annotated[str, typer.Argument(help="What to measure; a wrong name lists them.")],
     size: Annotated[
-        str | None, typer.Option(help="How much: ingest knows small, medium and full.")
+        str | None,
+        typer.Option(help="How much: a word that the bench knows; a wrong one lists them."),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
