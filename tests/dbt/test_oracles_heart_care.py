@@ -320,7 +320,7 @@ def failure_oracle(name: str, person: Row, after: bool, has_classes: bool) -> li
     return rows
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(failure, min_size=1, max_size=25), st.booleans(), st.booleans())
 def test_every_episode_of_heart_failure_is_that_of_the_oracle(
     model_runner: ModelRunner, drawn: list[Row], after: bool, has_classes: bool
@@ -371,7 +371,7 @@ survivor = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(survivor, min_size=1, max_size=20))
 def test_every_survivor_is_that_of_the_oracle(model_runner: ModelRunner, drawn: list[Row]) -> None:
     tables: dict[str, list[Row]] = {name: [] for name in (

@@ -290,7 +290,7 @@ person_strategy = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(person_strategy, min_size=1, max_size=30),
     st.sampled_from([{2016, 2017, 2018, 2019, 2020}, {2019, 2020}, {2020}]),

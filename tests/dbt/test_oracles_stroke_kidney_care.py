@@ -183,7 +183,7 @@ def stroke_oracle(name: str, each: Row, after: bool) -> list[Row]:
     return rows
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(stroke, min_size=1, max_size=25), st.booleans())
 def test_every_stroke_is_that_of_the_oracle(
     model_runner: ModelRunner, drawn: list[Row], after: bool
@@ -391,7 +391,7 @@ end_of_life = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(end_of_life, min_size=1, max_size=20), st.booleans())
 def test_every_end_of_life_is_that_of_the_oracle(
     model_runner: ModelRunner, drawn: list[Row], before: bool
