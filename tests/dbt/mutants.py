@@ -258,10 +258,11 @@ def _null_refused(join: exp.Join) -> bool:
     for clause in later:
         for part in clause.flatten() if isinstance(clause, exp.And) else [clause]:
             each = part.unnest() if part is not None else None
-            if isinstance(each, exp.Not) and isinstance(each.this, exp.Is):
-                told: exp.Expression | None = each.this.this
-            else:
-                told = each.this if isinstance(each, refusing) else None
+            told: exp.Expression | None = None
+            if isinstance(each, exp.Not):
+                told = each.this.this if isinstance(each.this, exp.Is) else each.this
+            elif each is not None:
+                told = each.this if isinstance(each, refusing) else each
             other = each.expression if isinstance(each, tuple(SWAPPED)) else None
             for side in (told, other):
                 if isinstance(side, exp.Column) and side.table == join.alias_or_name:

@@ -134,6 +134,26 @@ def test_a_disease_that_the_person_has_not_gets_no_stay(model_runner: ModelRunne
     assert found[("top_B", "public_mco_stay")][2] == 100
 
 
+def test_a_stay_is_read_by_the_version_that_names_its_code(model_runner: ModelRunner) -> None:
+    """In version W the same disease is told by other codes: there this stay is shared."""
+    rows = model_input([somebody("AB", stays=[("I500", 100)])])
+    rows["person_pathology"] = [
+        each | {"carto_version": version}
+        for each in rows["person_pathology"]
+        for version in ("V", "W")
+    ]
+    rows["ref_pathology"] = [
+        *rows["ref_pathology"],
+        *(each | {"carto_version": "W", "rule": "W"} for each in rows["ref_pathology"]),
+    ]
+    found = {
+        (row["carto_version"], row["top"]): row["spend_attributed_reimbursed"]
+        for row in model_runner.run("condition_spend", rows, year=2020)
+    }
+    assert (found["V", "top_A"], found["V", "top_B"]) == (100, 0)
+    assert (found["W", "top_A"], found["W", "top_B"]) == (50, 50)
+
+
 def test_euros_of_nobody_are_a_row_of_their_own(model_runner: ModelRunner) -> None:
     found = spend(model_runner, [somebody("A", drugs=10), somebody(drugs=7) | {"is_known": False}])
     assert found[("unlinked", "drugs")] == (0, None, 7)

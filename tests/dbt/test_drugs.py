@@ -202,3 +202,38 @@ def test_dispensings_are_the_same_on_both_engines(
     ours = model_runner.run("drug_dispensing", given, year=2020)
     assert len(ours) == 60
     assert multiset(spark_model_runner.run("drug_dispensing", given, year=2020)) == multiset(ours)
+
+
+@pytest.mark.parametrize(
+    "column", ["person_id", "care_date", "code", "prestation_code", "complement_type",
+               "performer_id"],
+)  # fmt: skip
+def test_a_quantity_is_taken_back_from_the_same_care_alone(
+    column: str, model_runner: ModelRunner
+) -> None:
+    """Two cares that differ in one thing: what is taken back of one leaves the other alone."""
+    care: Row = {
+        "claim_id": "c", "year": 2020, "event_type": "drug", "person_id": "P", "code": str(CIP),
+        "person_status": "linked", "care_date": "2020-03-01", "flux_month": "2020-04-01",
+        "code_system": "cip13", "prestation_code": 3313, "complement_type": 0,
+        "performer_id": "D", "net_quantity": 0, "is_used_for_care": True,
+    }  # fmt: skip
+    other = care | {
+        column: {
+            "care_date": "2020-03-02",
+            "prestation_code": 3314,
+            "complement_type": 1,
+            "code": "3400930000099",
+        }.get(column, "X")
+    }
+    given = {
+        "ir_pha_r": [STATIN],
+        "care_event": [
+            care | {"event_id": "1", "quantity": -1},
+            other | {"event_id": "2", "quantity": 3},
+            other | {"event_id": "3", "quantity": -1},
+        ],
+    }
+    rows = model_runner.run("drug_dispensing", given, year=2020)
+    told = {row["event_id"]: row["is_negative_without_positive"] for row in rows}
+    assert len(rows) == 3 and told == {"1": True, "2": False, "3": False}

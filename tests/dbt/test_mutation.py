@@ -75,6 +75,8 @@ def test_a_fault_that_changes_nothing_by_its_place_is_not_planted() -> None:
     joined = "select x.a from x inner join y on x.k = y.k where {}"
     assert "join" not in kinds(joined.format("not y.b is null"))
     assert "join" not in kinds(joined.format("x.a > 1 and y.b = 'z'"))
+    assert "join" not in kinds(joined.format("x.a > 1 and not y.flag"))
+    assert "join" not in kinds(joined.format("y.flag"))
     assert "join" in kinds(joined.format("x.a > 1"))
     assert "join" in kinds(joined.format("y.b is null"))
     assert "join" in kinds(joined.format("y.b = 'z' or x.a > 1"))

@@ -20,7 +20,7 @@
         'main': 'main_manifestation', 'related': 'etiology',
         'days': "length(replace(replace(concat(coalesce(weekdays_present, ''), coalesce(weekend_days_present, '')), '0', ''), ' ', ''))",
         'half_days': 'cast(null as bigint)',
-        'full': "trim(hospitalisation_type) = '1'", 'department': 'residence_department_pmsi',
+        'full': "nullif(trim(hospitalisation_type), '') = '1'", 'department': 'residence_department_pmsi',
         'error': 'is_error_group', 'generated': 'is_generated', 'double': 'is_finess_duplicate',
     },
     {
@@ -34,10 +34,10 @@
     {
         'field': 'psy', 'model': 'int_psychiatric_sequence', 'number': 'stay_number_rip',
         'order': ['sequence_number'], 'group': 'cast(null as ' ~ dbt.type_string() ~ ')',
-        'form': 'coalesce(activity_form, care_nature)',
+        'form': "coalesce(nullif(trim(activity_form), ''), care_nature)",
         'main': 'main_diagnosis', 'related': 'cast(null as ' ~ dbt.type_string() ~ ')',
         'days': 'days_present', 'half_days': 'half_days_present',
-        'full': "case when activity_form is not null then lpad(trim(activity_form), 2, '0') in ('01', '02', '03', '04', '05', '06', '07') else lpad(trim(care_nature), 2, '0') = '01' end",
+        'full': "case when trim(activity_form) <> '' then lpad(trim(activity_form), 2, '0') in ('01', '02', '03', '04', '05', '06', '07') else lpad(nullif(trim(care_nature), ''), 2, '0') = '01' end",
         'department': 'cast(null as ' ~ dbt.type_string() ~ ')',
         'error': 'false', 'generated': 'false', 'double': 'false',
     },
