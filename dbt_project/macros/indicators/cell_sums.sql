@@ -35,7 +35,7 @@
     cast(coalesce(sum(cast({{ value }} as decimal(28, 12))), 0) as decimal(38, 12))
 {%- endmacro %}
 
-{# A sum of doubles to eighteen decimals, the same whatever the order, as a double. #}
-{% macro exact_double(value) -%}
-    cast(sum(cast({{ value }} as decimal(38, 18))) as double)
+{# A sum of doubles to eighteen decimals, the same whatever the order. #}
+{% macro exact_part(value) -%}
+    cast(sum(cast({{ value }} as decimal(38, 18))) as decimal(38, 18))
 {%- endmacro %}

@@ -8,6 +8,7 @@
         'coordination',
         'diabetes_care',
         'emergency',
+        'heart_care',
         'incidence',
         'innovation',
         'mortality',
@@ -18,6 +19,8 @@
         'prevention',
         'primary_care',
         'readmission',
+        'respiratory_care',
         'spend',
+        'stroke_kidney_care',
     ]) }}
 {%- endmacro %}

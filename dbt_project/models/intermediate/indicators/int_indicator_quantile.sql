@@ -138,17 +138,29 @@ found as (
 
 final as (
     select
-        indicator_id,
+        found.indicator_id,
         cast({{ openchronic.build_year() }} as integer) as year,
-        condition,
-        geo_level,
-        geo_code,
-        sex,
-        unit_count,
-        cast(value as double) as value,
-        cast(ci_low as double) as ci_low,
-        cast(ci_high as double) as ci_high
+        found.condition,
+        found.geo_level,
+        found.geo_code,
+        found.sex,
+        found.unit_count,
+        rolled.person_count,
+        rolled.excluded_count,
+        cast(found.value as double) as value,
+        cast(found.ci_low as double) as ci_low,
+        cast(found.ci_high as double) as ci_high
     from found
+    inner join (select distinct indicator_id, measure from asked) as named
+        on found.indicator_id = named.indicator_id
+    left join {{ ref('int_indicator_rollup') }} as rolled
+        on named.measure = rolled.measure
+        and found.condition = rolled.condition
+        and found.geo_level = rolled.geo_level
+        and found.geo_code = rolled.geo_code
+        and found.sex = rolled.sex
+        and rolled.age_group = 'all'
+        and rolled.year = {{ openchronic.build_year() }}
 )
 
 select * from final
