@@ -1,4 +1,4 @@
-"""The conditions by which indicators are told: everybody, long-term conditions, pathologies."""
+"""The conditions by which indicators are told: everybody, ALD, pathologies, drugs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Condition:
     """People told apart: by ``ald_num``, or by ``top`` of the pathologies; else by neither."""
 
     name: str
-    kind: str  # everybody, ald or pathology
+    kind: str  # everybody, ald, pathology, drug or treatment
     label: Text
     ald_num: int | None = None
     top: str | None = None
@@ -49,7 +49,18 @@ def conditions() -> dict[str, Condition]:
         if top.is_published:
             label = Text(top.label_fr, top.label_en)
             found.append(Condition(_of_top(top.name), "pathology", label, None, top.name))
+    found += _of_seed("ref_drug_class", "drug_class", "drug")
+    found += _of_seed("ref_innovation", "treatment", "treatment")
     return {one.name: one for one in found}
+
+
+def _of_seed(seed: str, column: str, kind: str) -> list[Condition]:
+    """Return what rows of a measure carry as their own condition, with the labels of its seed."""
+    with (project_dir() / "seeds" / f"{seed}.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            Condition(f"{kind}_{row[column]}", kind, Text(row["label_fr"], row["label_en"]))
+            for row in csv.DictReader(file)
+        ]
 
 
 def _of_top(top: str) -> str:
