@@ -31,12 +31,13 @@ BOUNDED_BY_KEY = {
     "condition_spend": "a row a version, disease, item and scope, by its key",
 }
 # Without input; all its hits may be of tops that nobody publishes; no class may be followed; no
-# stay may be avoidable.
+# stay may be avoidable; everybody may have entered an ALD already.
 MAY_BE_EMPTY = {
     "quality_rule",
     "person_pathology",
     "drug_adherence",
     "measure_avoidable_stay",
+    "measure_incidence",
     "multimorbidity_pair",
 }
 WANTED = 300

@@ -334,6 +334,19 @@ def test_a_region_without_inhabitants_is_left_out_alone(model_runner: ModelRunne
     assert answer["fit"]["slope"] == pytest.approx(0.005, rel=1e-4)
 
 
+def test_emergencies_that_no_line_tells_are_absent_and_not_zero(model_runner: ModelRunner) -> None:
+    tables = planted(0.005)
+    found = model_runner.run_all(["damir_density", "damir_question"], tables, YEAR)
+    assert {r["emergency_visits"] for r in found["damir_density"]} == {None}
+    points = labelled(found["damir_question"], "city_emergency")
+    assert {p["absent_reason"] for p in points} == {"no_value"}
+    tables["open_damir"].append(tables["open_damir"][0] | {"prs_nat": 2238, "prs_act_nbr": 500})
+    told = model_runner.run("damir_density", tables, YEAR)
+    assert {r["region"]: r["emergency_visits"] for r in told} == dict.fromkeys(REGIONS, 0) | {
+        tables["open_damir"][0]["ben_res_reg"]: 500
+    }
+
+
 def test_an_index_of_regions_comes_before_that_of_departments(model_runner: ModelRunner) -> None:
     tables = planted(0.0)
     tables["open_development_index"] = [

@@ -190,6 +190,11 @@ standardised as (
     having count(*) = (select count(*) from weight_of_age)
 ),
 
+-- Where no line at all is an emergency fee, the source does not tell: absent, not zero.
+emergency_told as (
+    select count(*) as line_count from line where visit_kind = 'emergency'
+),
+
 joined as (
     select
         region.region,
@@ -202,7 +207,7 @@ joined as (
         spent.gp_visits,
         spent.gp_visits_filtered,
         spent.gp_visit_quantity,
-        spent.emergency_visits,
+        case when emergency_told.line_count > 0 then spent.emergency_visits end as emergency_visits,
         professional.gps,
         professional.specialists,
         professional.departments as professional_departments,
@@ -219,6 +224,7 @@ joined as (
         end as density_population,
         standardised.visits as standardised_visits
     from {{ ref('ref_damir_region') }} as region
+    cross join emergency_told
     left join spent on region.region = spent.region
     left join professional on region.region = professional.region
     left join population on region.region = population.region
