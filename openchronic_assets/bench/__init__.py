@@ -17,6 +17,7 @@ BENCHES = {
     "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
     "base": "openchronic_assets.bench.base:bench_base",
     "demo": "openchronic_assets.bench.demo:bench_demo",
+    "indicators": "openchronic_assets.bench.indicators:bench_indicators",
     "ingest": "openchronic_assets.bench.ingest:bench_ingest",
     "synth": "openchronic_assets.bench.synth:bench_synth",
 }

@@ -81,7 +81,8 @@ def bench_base(size: str = "small", persons: int | None = None) -> dict[str, Any
     with tempfile.TemporaryDirectory(prefix="openchronic-bench-") as name:
         place = f"{name}/home"
         _lake(place, count, span)
-        yardstick = measure("yardstick", module="base_steps", folder=place).result["rate"]
+        scanned = measure("yardstick", module="base_steps", folder=place).result
+        yardstick = scanned["rate"]
         whole = [_build(place, span, chosen.ample, turn) for turn in range(REPEATS)]
         tight = _build(place, span, chosen.tight, 0)
         last = (LAST, LAST)
@@ -121,9 +122,11 @@ def bench_base(size: str = "small", persons: int | None = None) -> dict[str, Any
         ]
     cases += [
         case("base", rate, "claim lines a second"),
+        case("base", middle.result["lines"] / middle.cpu, "claim lines a processor second"),
         case("base", middle.result["lines"], "claim lines"),
         case("base", middle.result["seconds"], "s"),
         case("yardstick", yardstick, "claim lines a second"),
+        case("yardstick", scanned["cpu_rate"], "claim lines a processor second"),
         case(f"peak memory, limit {chosen.tight}", tight.peak, "MB"),
         case(f"spilled, limit {chosen.tight}", tight.result["spilled"], "MB"),
         case(f"time, limit {chosen.tight} / ample", tight.wall / middle.wall, "ratio"),
