@@ -74,6 +74,13 @@ flux as (
     where flux_year = {{ openchronic.build_year() }}
 ),
 
+-- Read once: their keys cost more to make than all the rest of them.
+seen_detail as (
+    select *
+    from {{ ref('int_care_detail') }}
+    where flux_month in (select flux.flux_month from flux)
+),
+
 context_ranked as (
     select
         claim_key,
@@ -103,10 +110,8 @@ taken_back as (
             quantity < 0
             or claim_key in (
                 select taking.claim_key
-                from {{ ref('int_care_detail') }} as taking
-                where
-                    taking.detail_quantity < 0
-                    and taking.flux_month in (select flux.flux_month from flux)
+                from seen_detail as taking
+                where taking.detail_quantity < 0
             )
         )
 ),
@@ -162,8 +167,7 @@ claim as (
 
 repeated_detail as (
     select claim_key, letter, coalesce(detail_number, -1) as detail_number
-    from {{ ref('int_care_detail') }}
-    where flux_month in (select flux.flux_month from flux)
+    from seen_detail
     group by claim_key, letter, coalesce(detail_number, -1)
     having count(*) > 1
 ),
@@ -172,14 +176,12 @@ detail as (
     select
         detail.*,
         cast(1 as bigint) as detail_copy
-    from {{ ref('int_care_detail') }} as detail
+    from seen_detail as detail
     left join repeated_detail
         on detail.claim_key = repeated_detail.claim_key
         and detail.letter = repeated_detail.letter
         and coalesce(detail.detail_number, -1) = repeated_detail.detail_number
-    where
-        repeated_detail.claim_key is null
-        and detail.flux_month in (select flux.flux_month from flux)
+    where repeated_detail.claim_key is null
 
     union all
 
@@ -189,7 +191,7 @@ detail as (
             partition by detail.claim_key, detail.letter, detail.detail_number
             order by detail.source_file asc nulls last, detail.source_line asc nulls last
         ) as detail_copy
-    from {{ ref('int_care_detail') }} as detail
+    from seen_detail as detail
     inner join repeated_detail
         on detail.claim_key = repeated_detail.claim_key
         and detail.letter = repeated_detail.letter
