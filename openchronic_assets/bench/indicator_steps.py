@@ -44,7 +44,7 @@ def base(folder: str, years: tuple[int, int], memory: str) -> dict[str, Any]:
     manifest = project.parsed(place, "duckdb")
     step, inputs = _graph(manifest)
     known = project.models(place)
-    wanted = [name for name in known if name not in step]
+    wanted = sorted(_ancestors(manifest, inputs) & set(known) - step)
     plan = builds.plan(place, range(years[0], years[1] + 1), threads=THREADS, select=wanted)
     run.prepare(plan)
     outcome = run.invoke(plan, run.dbt_arguments(plan, tests=False))
@@ -168,6 +168,19 @@ def _graph(manifest: Any) -> tuple[set[str], list[str]]:
         else:
             outside.add(str(node.name))
     return {str(manifest.nodes[each].name) for each in inside}, sorted(outside)
+
+
+def _ancestors(manifest: Any, names: Iterable[str]) -> set[str]:
+    """Return models and all that they are made from."""
+    ids = {str(node.name): each for each, node in manifest.nodes.items()}
+    found: set[str] = set()
+    todo = [ids[name] for name in names if name in ids]
+    while todo:
+        node = manifest.nodes.get(todo.pop())
+        if node is not None and node.name not in found:
+            found.add(str(node.name))
+            todo += getattr(node.depends_on, "nodes", [])
+    return found
 
 
 def _replicate(source: Path, to: Path, names: Iterable[str], copies: int) -> dict[str, Path]:

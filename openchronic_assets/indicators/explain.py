@@ -282,7 +282,8 @@ def _level(
     ).fetchone()
     if row is None:
         return None
-    return Level(*(_exact(figure) for figure in row[:3]), absence=row[3])
+    numerator, denominator, value, absence = row
+    return Level(_exact(numerator), _exact(denominator), _exact(value), absence)
 
 
 def _exact(figure: float | None) -> Decimal | None:

@@ -315,9 +315,9 @@ def _read_by_builds(home: Home) -> set[Path]:
     for path in home.builds.glob("*/build.json"):
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))["raw"]
-        except (OSError, ValueError, KeyError):  # going, or damaged: it cannot be explained anyway
-            continue
-        found |= {(home.lake / name).parent for listed in raw.values() for name in listed}
+            found |= {(home.lake / name).parent for listed in raw.values() for name in listed}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # going, or damaged: its build cannot be explained anyway
     return found
 
 

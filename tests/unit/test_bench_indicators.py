@@ -126,7 +126,7 @@ def test_the_95th_percentile_leaves_one_run_of_twenty_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clock = iter([moment for n in range(1, 21) for moment in (0.0, float(n))])
-    monkeypatch.setattr(indicator_steps.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     monkeypatch.setattr(indicator_steps, "QUERIES", tmp_path)
     (tmp_path / "01-one.sql").write_text("select 1;", encoding="utf-8")
     with duckdb.connect() as connection:
