@@ -173,11 +173,11 @@ visits_of_age as (
 standardised as (
     select
         insured_of_age.region,
-        {{ openchronic.exact_double(
+        cast({{ openchronic.exact_part(
             'cast(weight_of_age.insured as double)'
             ~ ' * cast(coalesce(visits_of_age.visits, 0) as double)'
             ~ ' / cast(insured_of_age.insured as double)'
-        ) }} / cast(sum(weight_of_age.insured) as double) as visits
+        ) }} as double) / cast(sum(weight_of_age.insured) as double) as visits
     from insured_of_age
     inner join weight_of_age
         on insured_of_age.age_code = weight_of_age.age_code
@@ -245,7 +245,7 @@ reached as (
         sum(flow.visits) as visits,
         sum(case when flow.performer_region = flow.region then 0 else flow.visits end)
             as visits_outside,
-        {{ openchronic.exact_double('cast(flow.visits as double) * performer.gp_density') }}
+        cast({{ openchronic.exact_part('cast(flow.visits as double) * performer.gp_density') }} as double)
         / cast(sum(case when performer.gp_density is not null then flow.visits end) as double)
             as gp_density
     from flow
