@@ -35,7 +35,7 @@ class Fake:
             rows = self.persons * self.years * 10
             result = {"read": rows, "kept": rows - self.lost, "quarantined": self.lost}
         elif step == "yardstick":
-            result = {"rate": REFERENCE}
+            result = {"rate": REFERENCE, "cpu_rate": REFERENCE / 2}
         else:
             lines = self.persons * self.years * 10
             cpu = lines / self.rate

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,6 +22,7 @@ from openchronic_assets.contracts.names import recognise
 from openchronic_assets.errors import UsageError
 from openchronic_assets.synthetic import generate
 from openchronic_assets.synthetic import truth as planted_truth
+from openchronic_assets.synthetic.delivery import _lean
 from openchronic_assets.synthetic.layout import file_name
 from openchronic_assets.synthetic.referentials import in_year
 
@@ -457,3 +459,14 @@ def test_an_extract_is_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         generate(tmp_path / "extract", 10, (2019, 2019), 1)
     assert [p.name for p in tmp_path.rglob("*")] == ["extract", "mine.txt"]
+
+
+def test_few_rows_do_not_carry_a_list_of_all_codes() -> None:
+    codes = pa.array([f"code {n}" for n in range(1000)])
+    few = pa.DictionaryArray.from_arrays(pa.array([7, None, 900, 7], pa.int32()), codes)
+    assert len(_lean(few).dictionary) == 2
+    assert _lean(few).to_pylist() == ["code 7", None, "code 900", "code 7"]
+    many = pa.DictionaryArray.from_arrays(pa.array(list(range(1000)) * 2, pa.int32()), codes)
+    assert _lean(many) is many
+    plain = pa.array(["a", None])
+    assert _lean(plain) is plain
