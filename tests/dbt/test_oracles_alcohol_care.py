@@ -12,17 +12,24 @@ from oracle_tools import assert_same
 
 YEAR = 2020
 DAY = dt.timedelta(days=1)
-STARTS = [dt.date(2020, 3, 1), dt.date(2020, 3, 20), dt.date(2020, 10, 1), dt.date(2020, 12, 1)]
+FIRST = dt.date(2020, 3, 1)
+# Around the ends of the windows that open at a discharge ten days after the first entry, and around
+# the ends of the year.
+STARTS = [FIRST + days * DAY for days in (0, 10, 11, 40, 41)] + [
+    dt.date(2019, 12, 26), dt.date(2020, 10, 1), dt.date(2020, 12, 1), dt.date(2020, 12, 25),
+    dt.date(2022, 1, 5),
+]  # fmt: skip
+DEATHS = [FIRST + days * DAY for days in (40, 41, 100, 101)] + [dt.date(2021, 1, 20)]
 CODES = ("F100", "F102", "K703", "Z502", "I500")
 SIGNS = ("F10", "K70", "Z502")
 DEPENDENCE = ("F102", "Z502")
 
 stays = st.fixed_dictionaries(
     {
-        "field": st.sampled_from(["mco", "mco", "psy", "ssr"]),
+        "field": st.sampled_from(["mco", "mco", "psy", "ssr", "had"]),
         "entry": st.sampled_from(STARTS),
-        "nights": st.sampled_from([0, 10, 30, 60]),
-        "exit_mode": st.sampled_from(["8", "8", "8", None, "6", "9"]),
+        "nights": st.sampled_from([0, 10, 10, 60]),
+        "exit_mode": st.sampled_from(["8", "8", "8", "8", None, "6", "7", "0", "9"]),
         "is_full_stay": st.sampled_from([True, True, False]),
         "is_session": st.sampled_from([False, False, None, True]),
         "is_used": st.sampled_from([True, True, True, False]),
@@ -34,9 +41,9 @@ people = st.fixed_dictionaries(
     {
         "age_years": st.sampled_from([None, 17, 18, 50]),
         "is_fully_observed": st.booleans(),
-        "death": st.sampled_from([None, None, dt.date(2020, 12, 31), dt.date(2021, 1, 20)]),
+        "death": st.sampled_from([None, None, None, *DEATHS]),
         "is_known_disorder": st.sampled_from([False, False, True]),
-        "stays": st.lists(stays, max_size=3),
+        "stays": st.lists(stays, max_size=4),
         "contacts": st.lists(
             st.tuples(
                 st.sampled_from(STARTS), st.sampled_from([0, 1, 30, 31, 41, 90, 91]), st.booleans()
@@ -119,7 +126,7 @@ def oracle(name: str, person: dict[str, Any], end: dt.date | None) -> list[Row]:
     if adult and (known or any(s["diagnosis_code"].startswith(DEPENDENCE) for s in here)):
         reason = "died" if dead_in_year else None if person["is_fully_observed"] else "not_observed"
         add("alcohol_drug_treated", treated, 1.0, reason)
-    last = end or dt.date(2020, 12, 31)
+    last = end or dt.date(2020, 12, 31)  # never 2022, which is another year's
     for stay in leaving if adult else []:
         left = stay["discharge_date"]
 
@@ -137,7 +144,7 @@ def oracle(name: str, person: dict[str, Any], end: dt.date | None) -> list[Row]:
             reason = None
             if stay["exit_mode"] == "9":
                 reason = "died_in_stay"
-            elif stay["exit_mode"] == "6" and not keeps:
+            elif stay["exit_mode"] in ("0", "6", "7") and not keeps:
                 reason = "transferred"
             elif (last - left).days < to:
                 reason = "no_follow_up"
@@ -156,6 +163,7 @@ def tables(listed: list[dict[str, Any]], end: dt.date | None) -> dict[str, list[
     return {
         "int_delivered_year": [
             {"year": 2020, "claims_to": dt.date(2021, 6, 30), "stays_to": dt.date(2020, 12, 31)},
+            {"year": 2022, "claims_to": dt.date(2022, 12, 31), "stays_to": dt.date(2022, 12, 31)},
             *next_year,
         ],
         "person_year": [
@@ -165,7 +173,8 @@ def tables(listed: list[dict[str, Any]], end: dt.date | None) -> dict[str, list[
                 "death_date": one["death"] if one["death"] and one["death"].year == YEAR else None,
             }
             for name, one in both
-        ],
+        ]
+        + [{"person_id": name, "year": 2019, "age_years": 50} for name, _ in both],
         "int_death": [
             {"person_id": name, "death_date": one["death"]} for name, one in both if one["death"]
         ],
@@ -198,16 +207,21 @@ def tables(listed: list[dict[str, Any]], end: dt.date | None) -> dict[str, list[
         ],
         "person_pathology": [
             {
-                "person_id": name, "year": YEAR, "carto_version": "G6-like",
-                "top": "sup_PAddAlc_ind" if one["is_known_disorder"] else "sup_PAddTab_ind",
+                "person_id": name, "year": year, "carto_version": version,
+                "top": "sup_PAddTab_ind" if is_here and not one["is_known_disorder"]
+                else "sup_PAddAlc_ind",
             }
             for name, one in both
+            # Of another year, or of another version, it says nothing.
+            for year, version, is_here in (
+                (YEAR, "G6-like", True), (YEAR, "G9-like", False), (2019, "G6-like", False),
+            )
         ],
     }  # fmt: skip
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(people, min_size=1, max_size=20), ends)
+@given(st.lists(people, min_size=1, max_size=40), ends)
 def test_measures_of_alcohol_care_are_those_of_the_prose(
     model_runner: ModelRunner, listed: list[dict[str, Any]], end: dt.date | None
 ) -> None:
