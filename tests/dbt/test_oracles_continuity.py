@@ -70,7 +70,7 @@ def stratum(visits: int) -> str:
     return "visits_20_or_more"
 
 
-def measures(people: list[Row], scored: list[Row]) -> list[Row]:
+def measures(people: list[Row], scored: list[Row], is_whole: bool) -> list[Row]:
     """Return the rows of the measure table."""
     known = {p["person_id"]: p for p in people if p["year"] == YEAR and p["is_consumer"]}
     found = []
@@ -80,7 +80,9 @@ def measures(people: list[Row], scored: list[Row]) -> list[Row]:
             continue
         least = 4 if each["scope"] == "all_doctors" else 3
         reason = None
-        if not person["is_fully_observed"]:
+        if not is_whole:
+            reason = "no_follow_up"
+        elif not person["is_fully_observed"]:
             reason = "not_fully_observed"
         elif each["visit_count"] < least:
             reason = "few_visits"
@@ -120,9 +122,9 @@ def test_the_published_examples(model_runner: ModelRunner) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 120))
+@given(st.integers(0, 2**32), st.integers(1, 120), st.sampled_from([True, True, False]))
 def test_continuity_is_that_of_a_second_reading(
-    model_runner: ModelRunner, seed: int, count: int
+    model_runner: ModelRunner, seed: int, count: int, is_whole: bool
 ) -> None:
     chance = random.Random(seed)
     names = ["p", "q", "r", "s"]
@@ -148,13 +150,17 @@ def test_continuity_is_that_of_a_second_reading(
     people += [row | {"year": YEAR - 1, "is_consumer": True} for row in people]
     found = model_runner.run_all(
         ["int_continuity", "measure_continuity"],
-        {"int_doctor_contact": shuffled(chance, contacts), "person_year": people},
+        {
+            "int_doctor_contact": shuffled(chance, contacts),
+            "person_year": people,
+            "int_delivered_year": [{"year": YEAR, "has_claims_to_end": is_whole}],
+        },
         YEAR,
     )
     wanted = continuity(contacts)
     for name, rows in (
         ("int_continuity", wanted),
-        ("measure_continuity", measures(people, wanted)),
+        ("measure_continuity", measures(people, wanted, is_whole)),
     ):
         if rows:
             assert_same(found[name], rows)

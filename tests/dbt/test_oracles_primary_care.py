@@ -120,7 +120,9 @@ def test_treating_doctors_are_those_of_a_second_reading(
     assert_same(model_runner.run("int_treating_doctor", given_rows, YEAR), wanted)
 
 
-def measures(people: list[Row], doctors: list[Row], alds: list[Row], seen: list[Row]) -> list[Row]:
+def measures(
+    people: list[Row], doctors: list[Row], alds: list[Row], seen: list[Row], is_whole: bool
+) -> list[Row]:
     """Return the rows of the measure table, a person and a measure at a time."""
     last = dt.date(YEAR, 12, 31)
     found = []
@@ -161,6 +163,7 @@ def measures(people: list[Row], doctors: list[Row], alds: list[Row], seen: list[
                 named = any(each["names_treating_doctor"] for each in own)
                 tell("treating_doctor_claims", int(named), 1, unknown)
         unseen = None if person["is_fully_observed"] else "not_fully_observed"
+        unseen = unseen if is_whole else "no_follow_up"
         tell("gp_none", int(not general), 1, unseen)
         if general:
             remote = sum(each["is_teleconsultation"] for each in general)
@@ -172,9 +175,9 @@ def measures(people: list[Row], doctors: list[Row], alds: list[Row], seen: list[
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32), st.booleans())
+@given(st.integers(0, 2**32), st.booleans(), st.booleans())
 def test_measures_of_primary_care_are_those_of_a_second_reading(
-    model_runner: ModelRunner, seed: int, has_referential: bool
+    model_runner: ModelRunner, seed: int, has_referential: bool, is_whole: bool
 ) -> None:
     chance = random.Random(seed)
     names = [f"p{n}" for n in range(12)]
@@ -212,7 +215,10 @@ def test_measures_of_primary_care_are_those_of_a_second_reading(
     )  # fmt: skip
     given_rows = {
         "person_year": people, "int_treating_doctor": doctors, "ald_year": alds,
-        "int_doctor_contact": shuffled(chance, seen),
+        "int_doctor_contact": shuffled(chance, seen), "int_delivered_year": [
+            {"year": YEAR, "has_claims_to_end": is_whole},
+            {"year": YEAR - 1, "has_claims_to_end": True},
+        ],
     }  # fmt: skip
     got = model_runner.run("measure_primary_care", given_rows, YEAR)
-    assert_same(got, measures(people, doctors, alds, seen))
+    assert_same(got, measures(people, doctors, alds, seen, is_whole))

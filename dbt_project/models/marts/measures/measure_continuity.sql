@@ -1,8 +1,9 @@
 {#
     Continuity of care: whether a person's contacts of the year stay with the same doctors.
     Rule: scores of int_continuity over the calendar year. With all doctors, people of 4 contacts or
-    more; with general practitioners alone, of 3 or more. Who was not observed all the year is left
-    out first, then who has too few contacts. As the scores depend on the number of contacts,
+    more; with general practitioners alone, of 3 or more. Left out, in this order: everybody where
+    claims of the year are not delivered to its end, who was not observed all of it, who has too
+    few contacts. As the scores depend on the number of contacts,
     continuity_coc_by_visits tells the median by stratum of it (the condition of the row). Who has
     no contact of a known doctor is no row.
     Source: indicators 4.10. Anchor: contact date. Grain: one row a person, measure and stratum.
@@ -13,7 +14,13 @@
     meta={'kind': 'yearly', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
-with scored as (
+with whole_year as (
+    select count(*) > 0 as is_delivered
+    from {{ ref('int_delivered_year') }}
+    where year = {{ openchronic.build_year() }} and has_claims_to_end
+),
+
+scored as (
     select
         score.person_id,
         score.scope,
@@ -23,6 +30,7 @@ with scored as (
         score.secon,
         score.mmci,
         case
+            when not whole_year.is_delivered then 'no_follow_up'
             when not person.is_fully_observed then 'not_fully_observed'
             when
                 score.visit_count
@@ -31,6 +39,7 @@ with scored as (
         end as excl_code
     from {{ ref('int_continuity') }} as score
     inner join {{ ref('person_year') }} as person on score.person_id = person.person_id
+    cross join whole_year
     where
         score.year = {{ openchronic.build_year() }}
         and person.year = {{ openchronic.build_year() }}

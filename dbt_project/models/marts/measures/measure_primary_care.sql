@@ -4,7 +4,7 @@
     people of 16 or more that day who are alive; where no referential of treating doctors was
     delivered nobody is counted. The cross-check reads instead whether a line of a contact of the
     year names one (PRS_MTT_NUM). Contacts are those of int_doctor_contact. Nobody is said to have had no
-    contact unless the whole year was observed. Rows with `den` NULL are events of the consumers,
+    contact unless the whole year was delivered and the person observed all of it. Rows with `den` NULL are events of the consumers,
     whose time is counted apart. Reasons come in the order in which they are written here.
     Source: domain decisions 6 and 13, indicators 4.9. Anchor: contact date, 31 December.
     Grain: one row a person and measure.
@@ -34,6 +34,12 @@ declared as (
 
 delivered as (
     select count(*) > 0 as has_treating_doctors from {{ ref('int_treating_doctor') }}
+),
+
+whole_year as (
+    select count(*) > 0 as is_delivered
+    from {{ ref('int_delivered_year') }}
+    where year = {{ openchronic.build_year() }} and has_claims_to_end
 ),
 
 long_term as (
@@ -67,6 +73,10 @@ described as (
         coalesce(contact.specialist_contacts, 0) as specialist_contacts,
         contact.names_treating_doctor,
         case
+            when not whole_year.is_delivered then 'no_follow_up'
+            when not consumer.is_fully_observed then 'not_fully_observed'
+        end as unseen_reason,
+        case
             when not delivered.has_treating_doctors then 'no_referential'
             when consumer.age_years is null then 'age_unknown'
             when consumer.is_dead then 'died'
@@ -77,6 +87,7 @@ described as (
         end as unnamed_reason
     from consumer
     cross join delivered
+    cross join whole_year
     left join declared on consumer.person_id = declared.person_id
     left join long_term on consumer.person_id = long_term.person_id
     left join contact on consumer.person_id = contact.person_id
@@ -121,7 +132,7 @@ measured as (
         'gp_none' as measure,
         case when gp_contacts = 0 then 1 else 0 end as num,
         1 as den,
-        case when not is_fully_observed then 'not_fully_observed' end as excl_code
+        unseen_reason as excl_code
     from described
 
     union all
