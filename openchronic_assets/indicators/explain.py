@@ -18,6 +18,7 @@ depends on two causes at once counts for the one that comes later in the chain.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -343,7 +344,11 @@ def _chain(
         # The stem is that of the relations in compiled SQL.
         with duckdb.connect(str(folder / "work" / "openchronic.duckdb")) as connection:
             temporary = str(folder / "work" / "tmp").replace("'", "''")
-            connection.execute(f"set threads = 2; set temp_directory = '{temporary}'")
+            memory = os.environ.get("OPENCHRONIC_DBT_MEMORY", "4GB").replace("'", "''")
+            connection.execute(
+                f"set threads = 2; set temp_directory = '{temporary}'; "
+                f"set memory_limit = '{memory}'"
+            )
             work = _Work(home, connection, nodes, one, year, first, last)
             levels = []
             for number, step in enumerate(CAUSES):

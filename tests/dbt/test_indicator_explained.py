@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from raw_lake import Lake, beneficiary, detail, line
+from typer.testing import CliRunner
 
 from openchronic_assets import warehouse
+from openchronic_assets.cli import app
 from openchronic_assets.errors import Refused, UsageError
 from openchronic_assets.indicators import explain, explained
 from openchronic_assets.indicators.loader import catalogue
@@ -246,6 +248,11 @@ def test_causes_together_are_told_apart_and_make_the_change(
     assert "http" not in paths[1].read_text(encoding="utf-8").replace("http-equiv", "")
     assert MarkdownIt("commonmark").enable("table").render(text).count("<table>") == 1
 
+    told_again = json.loads(json.dumps(explained.to_json(found)))["quantities"]
+    for quantity, each in told_again.items():
+        moved_by = Decimal(each["to"]) - Decimal(each["from"])
+        assert sum(map(Decimal, each["causes"].values())) == moved_by, quantity
+
     # The other way round, every line changes its sign but for what depends on two causes.
     back = explain.explain(home, TOY, 2020, after, before)
     for quantity, parts in back.parts.items():
@@ -320,6 +327,17 @@ def test_an_indicator_that_comes_to_have_a_value_is_not_divided(
     assert found.undivided == {"value": "after"}
     assert set(found.parts) == {"numerator", "denominator"}
     assert "pas de valeur" in explained.markdown(found)
+
+
+def test_the_command_refuses_what_is_not_there(home: Home) -> None:
+    name = next(iter(catalogue()))
+    given = ["--year", "2020", "--from", "a", "--to", "b", "--home", str(home.root)]
+    done = CliRunner().invoke(app, ["explain", name, *given])
+    assert isinstance(done.exception, UsageError)
+    assert "there is no build 'a'" in str(done.exception) and "there are: none" in str(
+        done.exception
+    )
+    assert isinstance(CliRunner().invoke(app, ["explain", "nothing", *given]).exception, UsageError)
 
 
 def test_figures_of_the_page_make_their_sum_whatever_the_rounding() -> None:
