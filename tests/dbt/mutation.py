@@ -58,6 +58,7 @@ hypothesis.settings.register_profile(
 
 HERE = Path(__file__).parent
 EQUIVALENT = HERE / "equivalent_mutants.yml"
+NOTICED = HERE / "noticed_mutants.yml"
 YEARS = (2019, 2020, 2021)
 PERSONS = 150
 # A model that a loop writes says the same thing many times: so many mutants of a kind are enough.
@@ -322,69 +323,82 @@ class Units:
 class Oracles:
     """Tests in Python that run a model through the runner, called on the mutated model.
 
-    All of them run once without a fault, to see which models each runs and how long it takes; what
-    they showed is kept for a state of the files. A test that fails then kills nobody: it is left
-    out, and told (``unsound``).
+    Each runs once without a fault, to see which models it runs and how long it takes; what a file
+    of tests showed is kept until the file changes. A test that fails without a fault kills nobody:
+    it is left out, and told (``unsound``).
     """
 
-    def __init__(self, runner: ModelRunner, cache: Path) -> None:
+    def __init__(self, runner: ModelRunner, cache: Path | None) -> None:
         self.runner = runner
-        kept = cache / f"oracles-{_state()}.json"
-        if not kept.is_file():
-            kept.write_text(json.dumps(self._watched()), encoding="utf-8")
-        watched = json.loads(kept.read_text(encoding="utf-8"))
-        self.unsound: list[str] = watched["unsound"]
+        self.sound: set[str] = set()
+        self.unsound: list[str] = []
         self.of_model: dict[str, list[str]] = defaultdict(list)
-        seconds, models = watched["seconds"], watched["models"]
+        if cache is None:  # who uses them says which test to call
+            return
+        watched = self._watched(cache / "oracles.json")
         spent: dict[str, float] = defaultdict(float)
-        for test in sorted(models, key=lambda each: (len(models[each]), seconds.get(each, 0))):
-            for model in models[test] if test in seconds else ():
-                spent[model] += seconds[test]
+        for test in sorted(watched, key=lambda each: (len(watched[each][1]), watched[each][0])):
+            seconds, models = watched[test]
+            for model in models:
+                spent[model] += seconds
                 if spent[model] <= LONGEST or not self.of_model[model]:
                     self.of_model[model].append(test)
 
     def killer(self, model: str, sql: str) -> str | None:
         """Return the test that a changed model fails; or None."""
-        if not self.of_model[model]:
-            return None
         original = self.runner.nodes[model]
-        self.runner.nodes[model] = dataclasses.replace(original, sql=sql)
+        while tests := [each for each in self.of_model[model] if each not in self.unsound]:
+            self.runner.nodes[model] = dataclasses.replace(original, sql=sql)
+            try:
+                failed = self._run(tests).failed
+            finally:
+                self.runner.nodes[model] = original
+            if not failed:
+                return None
+            if failed[0] not in self.sound and self._run(failed[:1]).failed:
+                self.unsound.append(failed[0])
+                continue
+            self.sound.add(failed[0])
+            return f"oracle {failed[0].rsplit('/', 1)[-1]}"
+        return None
+
+    def _watched(self, kept: Path) -> dict[str, tuple[float, list[str]]]:
+        """Return of each test that uses a runner its seconds and the models that it runs."""
+        known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+        files = {}
+        for path in sorted(HERE.glob("test_*.py")):
+            text = path.read_text(encoding="utf-8")
+            others = ("test_model_runner", "test_mutation")
+            if "model_runner: ModelRunner" in text and path.stem not in others:
+                files[path] = f"{path.stem} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        new = [path for path, name in files.items() if name not in known]
         watch = _Watch()
-        try:
-            root = HERE.parents[1]
-            self._run([str(root / each) for each in self.of_model[model]], watch)
-        finally:
-            self.runner.nodes[model] = original
-        return f"oracle {watch.failed[0].rsplit('::', 1)[-1]}" if watch.failed else None
+        if new:
+            define = self.runner.define
 
-    def _watched(self) -> dict[str, Any]:
-        """Run every test that uses a runner and return what it ran, its seconds, who failed."""
-        files = [
-            str(path)
-            for path in sorted(HERE.glob("test_*.py"))
-            if "model_runner: ModelRunner" in path.read_text(encoding="utf-8")
-            and path.stem not in ("test_mutation", "test_model_runner")
-        ]
-        watch = _Watch()
-        define = self.runner.define
+            def seen(name: str, sql: str) -> str:
+                watch.models[watch.current].add(name)
+                return define(name, sql)
 
-        def seen(name: str, sql: str) -> str:
-            watch.models[watch.current].add(name)
-            return define(name, sql)
+            self.runner.define = seen  # type: ignore[method-assign]
+            try:
+                self._run([path.name for path in new], watch, "--maxfail=1000")
+            finally:
+                self.runner.define = define  # type: ignore[method-assign]
+        for path in new:
+            known[files[path]] = {
+                test: (seconds, sorted(watch.models[test]))
+                for test, seconds in watch.seconds.items()
+                if test.split("::")[0].endswith(path.name) and test not in watch.failed
+            }
+        self.unsound += watch.failed
+        kept.write_text(json.dumps({name: known[name] for name in files.values()}))
+        return {test: told for name in files.values() for test, told in known[name].items()}
 
-        self.runner.define = seen  # type: ignore[method-assign]
-        try:
-            self._run(["--maxfail=1000", *files], watch)
-        finally:
-            self.runner.define = define  # type: ignore[method-assign]
-        return {
-            "unsound": watch.failed,
-            "seconds": {k: v for k, v in watch.seconds.items() if k not in watch.failed},
-            "models": {test: sorted(models) for test, models in watch.models.items()},
-        }
-
-    def _run(self, arguments: Sequence[str], watch: _Watch) -> None:
-        """Run tests with the runner as it is."""
+    def _run(self, tests: Sequence[str], watch: _Watch | None = None, *more: str) -> _Watch:
+        """Run tests (files, or identifiers) with the runner as it is, to the first that fails."""
+        watch = watch or _Watch()
+        where = [str(HERE / each.rsplit("/", 1)[-1]) for each in tests]
         runners.SHARED = self.runner
         hypothesis.settings.load_profile("mutants")
         try:
@@ -392,14 +406,14 @@ class Oracles:
                 pytest.main(
                     [
                         "-x", "-q", "--rootdir", str(HERE.parents[1]),
-                        "-m", "not spark and not slow and not long and not e2e",
-                        *arguments,
+                        "-m", "not spark and not slow and not long and not e2e", *more, *where,
                     ],
                     plugins=[watch],
                 )  # fmt: skip
         finally:
             runners.SHARED = None
             hypothesis.settings.load_profile("default")
+        return watch
 
 
 class _Watch:
@@ -517,6 +531,26 @@ def stratified(mutants: Sequence[Mutant], count: int, seed: int) -> list[Mutant]
     return [each for turn in turns for each in turn if each is not None][:count]
 
 
+def noticed(folder: Path, cache: Path) -> dict[str, Any]:
+    """Try the mutants that an oracle once killed on that oracle alone: no base, some seconds."""
+    inputs.current_parts = lambda home: {}  # type: ignore[assignment]
+    runner = ModelRunner(folder / "compiled", cache)
+    oracles = Oracles(runner, None)
+    listed: dict[str, str] = yaml.safe_load(NOTICED.read_text(encoding="utf-8"))
+    trials, gone = [], []
+    for name, test in listed.items():
+        node = runner.nodes.get(name.split(":")[0])
+        mutant = node and next(
+            (m for m in faults.mutants(node.name, node.sql) if m.id == name), None
+        )
+        if node is None or mutant is None:
+            gone.append(name)  # its clause was written anew
+            continue
+        oracles.of_model = {node.name: [test]}
+        trials.append(Trial(mutant, oracles.killer(node.name, faults.planted(node.sql, mutant))))
+    return score(trials) | {"gone": gone, "broken": [f"oracle {each}" for each in oracles.unsound]}
+
+
 def score(trials: Iterable[Trial]) -> dict[str, Any]:
     """Return counts and the share killed, in all, by kind and by model."""
     listed = list(trials)
@@ -547,6 +581,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.add_argument("--all", action="store_true", help="try every mutant")
     chosen.add_argument("--model", action="append", help="try every mutant of a model")
     chosen.add_argument("--mutant", action="append", help="try the mutant of this id")
+    chosen.add_argument("--noticed", action="store_true", help="try those an oracle once killed")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--cache", type=Path, help="folder of compiled models and of the journal")
     parser.add_argument("--minutes", type=float, help="stop after this time; run again to go on")
@@ -555,6 +590,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cache.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="openchronic-mutation-") as folder:
+        if options.noticed:
+            report = noticed(Path(folder), cache) | {"seconds": time.process_time()}
+            sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+            return 1 if report["broken"] else 0
         laboratory = Laboratory(Path(folder), cache)
         broken = laboratory.sound()
         sys.stderr.write(f"{time.process_time():5.1f} s of processor to prepare\n")

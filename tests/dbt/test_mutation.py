@@ -125,7 +125,17 @@ def test_each_equivalent_mutant_has_a_reason() -> None:
     assert len(equivalents()) <= 60
 
 
-@pytest.mark.slow
+def test_faults_that_an_oracle_noticed_are_still_noticed(
+    compiled_models: Path, model_runner: ModelRunner
+) -> None:
+    """A few mutants round the kinds, each on the oracle that once killed it."""
+    report = tried(compiled_models, "--noticed")
+    assert report["mutants"] >= 15, f"write the list again: {report['gone']} are gone"
+    assert report["score"] >= BAR, json.dumps(report["survivors"], indent=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_sample_of_sixty_mutants_is_killed(
     compiled_models: Path, model_runner: ModelRunner, tmp_path: Path
 ) -> None:
