@@ -155,7 +155,11 @@ measured as (
         'ed_low_acuity' as measure,
         visit.visit_id as unit_id,
         visit.finess,
-        case when severe_day.person_id is null and severe_act.visit_id is null then 1 else 0 end as num,
+        case
+            when visit.source = 'claim' and severe_day.person_id is not null then 0
+            when visit.source = 'outpatient' and severe_act.visit_id is not null then 0
+            else 1
+        end as num,
         1 as den,
         case
             when visit.source = 'claim' and told.by_claims = 1 then null
@@ -165,11 +169,8 @@ measured as (
     from visit
     cross join told
     left join severe_day
-        on visit.source = 'claim'
-        and visit.person_id = severe_day.person_id
-        and visit.visit_date = severe_day.care_date
-    left join severe_act
-        on visit.source = 'outpatient' and visit.visit_id = severe_act.visit_id
+        on visit.person_id = severe_day.person_id and visit.visit_date = severe_day.care_date
+    left join severe_act on visit.visit_id = severe_act.visit_id
     where not visit.is_admitted
 
     union all
