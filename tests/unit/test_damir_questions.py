@@ -8,12 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from typer.testing import CliRunner
 
+from openchronic_assets.cli import app
+from openchronic_assets.errors import UsageError
 from openchronic_assets.indicators import damir, damir_report
 from openchronic_assets.settings import Home
 
@@ -164,3 +169,65 @@ def test_the_page_says_what_lacks_and_what_cannot_be_said(tmp_path: Path) -> Non
     told = json.loads(figures.read_text(encoding="utf-8"))
     assert told["answers"][0]["fit"]["points"] == 13 and told["answers"][1]["fit"] is None
     assert "Open DAMIR" in text.read_text(encoding="utf-8")
+
+
+def built(monkeypatch: pytest.MonkeyPatch, tables: dict[str, list[dict[str, Any]]]) -> None:
+    """Stand a catalogue with these marts in place of a build's."""
+
+    def connect(home: Home) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        for name, rows in tables.items():
+            given_rows = pa.Table.from_pylist(rows)
+            connection.register("incoming", given_rows)
+            connection.execute(f"create table {name} as from incoming")
+            connection.unregister("incoming")
+        return connection
+
+    monkeypatch.setattr(damir.warehouse, "connect", connect)
+
+
+def catalogue(year: int = 2019) -> dict[str, list[dict[str, Any]]]:
+    asked = [
+        {name: value for name, value in point.items() if name != "label"} | {"question": question}
+        for question in damir.QUESTIONS
+        for point in points(2 + 0.005 * X + np.cos(X) / 50, year)
+    ]
+    cell = month(f"{year}-01", 35, 12) | {"year": year, "exemption": "none"}
+    cell |= dict.fromkeys(
+        ("base_amount", "reimbursed_amount", "supplement_amount", "overrun_amount"), Decimal("1.00")
+    )
+    return {
+        "ref_damir_region": [{"region": n, "label_fr": NAMES[n]} for n in range(13)],
+        "damir_question": asked,
+        "damir_density": [{"region": n, "year": year, "absent_reason": None} for n in range(13)],
+        "damir_exemption": [cell],
+    }
+
+
+def test_the_command_answers_from_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = catalogue()
+    for rows in (tables["damir_question"], tables["damir_density"]):
+        rows[0]["absent_reason"] = "no_professionals"
+    built(monkeypatch, tables)
+    done = CliRunner().invoke(app, ["indicators", "damir", "--home", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    first = told["answers"][0]
+    assert (told["year"], first["points"], first["absent"]) == (
+        2019, 12, {"R0": "no_professionals"}
+    )  # fmt: skip
+    assert all(Path(file).is_file() for file in told["files"])
+    assert told["months"][0]["care_month"] == "2019-01-01"
+
+
+def test_a_year_without_open_damir_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    built(monkeypatch, catalogue() | {"damir_density": [
+        {"region": n, "year": 2019, "absent_reason": "no_damir"} for n in range(13)
+    ]})  # fmt: skip
+    with pytest.raises(UsageError, match="years with lines: none"):
+        damir.gather(Home(Path()))
+    built(monkeypatch, catalogue())
+    with pytest.raises(UsageError, match="of 2020.*2019"):
+        damir.gather(Home(Path()), 2020)
