@@ -24,12 +24,12 @@ CODES = ("F100", "F102", "K703", "Z502", "I500")
 SIGNS = ("F10", "K70", "Z502")
 DEPENDENCE = ("F102", "Z502")
 
-stays = st.fixed_dictionaries(
+any_stay = st.fixed_dictionaries(
     {
         "field": st.sampled_from(["mco", "mco", "psy", "ssr", "had"]),
         "entry": st.sampled_from(STARTS),
         "nights": st.sampled_from([0, 10, 10, 60]),
-        "exit_mode": st.sampled_from(["8", "8", "8", "8", None, "6", "7", "0", "9"]),
+        "exit_mode": st.sampled_from(["8", "8", None, "6", "9"]),
         "is_full_stay": st.sampled_from([True, True, False]),
         "is_session": st.sampled_from([False, False, None, True]),
         "is_used": st.sampled_from([True, True, True, False]),
@@ -37,9 +37,26 @@ stays = st.fixed_dictionaries(
         "code": st.sampled_from(CODES),
     }
 )
+# Most stays are of those that something must follow, or few examples would be of use.
+EXITS = ("8", "8", "8", "8", None, "6", "7", "0", "9")
+alcohol_stay = st.fixed_dictionaries(
+    {
+        "field": st.sampled_from(["mco", "psy"]),
+        "entry": st.sampled_from(STARTS),
+        "nights": st.just(10),
+        "exit_mode": st.sampled_from(EXITS),
+        "is_full_stay": st.just(True),
+        "is_session": st.just(False),
+        "is_used": st.just(True),
+        "role": st.just("DP"),
+        "code": st.sampled_from(["F100", "F102"]),
+    }
+)
+rehabilitation = alcohol_stay.map(lambda stay: stay | {"field": "ssr"})
+stays = st.one_of(alcohol_stay, alcohol_stay, rehabilitation, any_stay)
 people = st.fixed_dictionaries(
     {
-        "age_years": st.sampled_from([None, 17, 18, 50]),
+        "age_years": st.sampled_from([None, 17, 18, 50, 50, 50]),
         "is_fully_observed": st.booleans(),
         "death": st.sampled_from([None, None, None, *DEATHS]),
         "is_known_disorder": st.sampled_from([False, False, True]),
