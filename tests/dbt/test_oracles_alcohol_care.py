@@ -247,3 +247,39 @@ def test_measures_of_alcohol_care_are_those_of_the_prose(
     assert len(found) == len(wanted)
     if wanted:
         assert_same(found, wanted)
+
+
+def test_windows_end_where_they_say_and_cross_the_year(model_runner: ModelRunner) -> None:
+    """A return that ends next year, two rehabilitations, death on the last day and after it."""
+    index = {
+        "field": "mco", "entry": FIRST, "nights": 10, "exit_mode": "8", "is_full_stay": True,
+        "is_session": False, "is_used": True, "role": "DP", "code": "F100",
+    }  # fmt: skip
+    alone = {
+        "age_years": 50, "is_fully_observed": True, "death": None, "is_known_disorder": False,
+        "stays": [index], "contacts": [], "drugs": [],
+    }  # fmt: skip
+    december = index | {"entry": dt.date(2020, 12, 1)}
+    again = index | {"entry": dt.date(2020, 12, 25)}
+    soon, later = (
+        index | {"field": "ssr", "entry": FIRST + days * DAY, "code": "Z502"} for days in (11, 90)
+    )
+    cases = [
+        alone | {"stays": [december, again]},
+        alone | {"stays": [index, soon, later]},
+        *(alone | {"death": FIRST + days * DAY} for days in (40, 41, 100, 101)),
+    ]
+    end = dt.date(2021, 12, 31)
+    found = model_runner.run("measure_alcohol_care", tables(cases, end), year=YEAR)
+    assert_same(
+        found, [row for place, one in enumerate(cases) for row in oracle(f"P{place}", one, end)]
+    )
+    told = {(row["person_id"], row["measure"]): row for row in found if row["unit_id"]}
+    assert told["P0", "alcohol_return_30"]["num"] == 1
+    assert told["P1", "alcohol_rehabilitation_30"]["num"] == 1
+    assert [told[f"P{n}", "alcohol_gp_30"]["excl_code"] for n in (2, 3, 4, 5)] == [
+        "died_after", None, None, None,
+    ]  # fmt: skip
+    assert [told[f"P{n}", "alcohol_drug_90"]["excl_code"] for n in (2, 3, 4, 5)] == [
+        "died_after", "died_after", "died_after", None,
+    ]  # fmt: skip
