@@ -48,25 +48,37 @@ spent as (
     from {{ ref('cost') }}
     where
         year = {{ openchronic.build_year() }}
-        and person_id is not null
         and valuation_scope <> 'TJP'
+        and person_id in (select consumer.person_id from consumer)
     group by person_id, item, exemption, valuation_scope
 ),
 
--- A consumer may have daily tariffs alone: not known of here, and a row all the same.
+summed as (
+    select
+        person_id,
+        sum(case when valuation_scope = 'DCIR' then 1 else 0 end) as city_count,
+        sum(reimbursed) as all_reimbursed,
+        sum(spent) as spent,
+        sum(franchise) as franchise,
+        sum(overrun) as overrun,
+        sum(out_of_pocket) as out_of_pocket
+    from spent
+    group by person_id
+),
+
+-- A consumer may have daily tariffs alone: no amount known here, and a row all the same.
 total as (
     select
         consumer.person_id,
-        count(spent.item) as part_count,
-        sum(case when spent.valuation_scope = 'DCIR' then 1 else 0 end) as city_count,
-        sum(spent.reimbursed) as all_reimbursed,
-        sum(spent.spent) as spent,
-        sum(spent.franchise) as franchise,
-        sum(spent.overrun) as overrun,
-        sum(spent.out_of_pocket) as out_of_pocket
+        summed.person_id is not null as has_spend,
+        coalesce(summed.city_count, 0) > 0 as has_city_care,
+        summed.all_reimbursed,
+        summed.spent,
+        summed.franchise,
+        summed.overrun,
+        summed.out_of_pocket
     from consumer
-    left join spent on consumer.person_id = spent.person_id
-    group by consumer.person_id
+    left join summed on consumer.person_id = summed.person_id
 ),
 
 by_regime as (
@@ -91,9 +103,9 @@ measured as (
     select
         person_id,
         'spend_reimbursed' as measure,
-        all_reimbursed as num,
-        1 as den,
-        case when part_count = 0 then 'daily_tariff_only' end as excl_code
+        cast(all_reimbursed as double) as num,
+        cast(1 as double) as den,
+        case when not has_spend then 'daily_tariff_only' end as excl_code
     from total
     {%- for measure, amount in of_city.items() %}
 
@@ -102,9 +114,9 @@ measured as (
     select
         person_id,
         '{{ measure }}' as measure,
-        {{ amount }} as num,
-        1 as den,
-        case when city_count = 0 then 'public_care_only' end as excl_code
+        cast({{ amount }} as double) as num,
+        cast(1 as double) as den,
+        case when not has_city_care then 'public_care_only' end as excl_code
     from total
     {%- endfor %}
 
@@ -113,9 +125,9 @@ measured as (
     select
         person_id,
         'spend_rac_over_1000' as measure,
-        case when out_of_pocket > 1000 then 1 else 0 end as num,
-        1 as den,
-        case when city_count = 0 then 'public_care_only' end as excl_code
+        cast(case when out_of_pocket > 1000 then 1 else 0 end as double) as num,
+        cast(1 as double) as den,
+        case when not has_city_care then 'public_care_only' end as excl_code
     from total
     {%- for exemption, name in regimes.items() %}
 
@@ -124,8 +136,8 @@ measured as (
     select
         person_id,
         'rac_{{ name }}' as measure,
-        out_of_pocket as num,
-        1 as den,
+        cast(out_of_pocket as double) as num,
+        cast(1 as double) as den,
         cast(null as {{ dbt.type_string() }}) as excl_code
     from by_regime
     where exemption = '{{ exemption }}'
@@ -135,8 +147,8 @@ measured as (
     select
         person_id,
         'coverage_{{ name }}' as measure,
-        reimbursed as num,
-        spent as den,
+        cast(reimbursed as double) as num,
+        cast(spent as double) as den,
         cast(null as {{ dbt.type_string() }}) as excl_code
     from by_regime
     where exemption = '{{ exemption }}'
@@ -147,25 +159,24 @@ measured as (
     select
         person_id,
         concat('reimbursed_', item) as measure,
-        reimbursed as num,
-        1 as den,
+        cast(reimbursed as double) as num,
+        cast(1 as double) as den,
         cast(null as {{ dbt.type_string() }}) as excl_code
     from by_item
 ),
 
 final as (
     select
-        measured.person_id,
+        person_id,
         cast({{ openchronic.build_year() }} as integer) as year,
-        measured.measure,
+        measure,
         'all' as condition,
         '' as unit_id,
         cast(null as {{ dbt.type_string() }}) as finess,
-        cast(case when measured.excl_code is null then measured.num else 0 end as double) as num,
-        cast(case when measured.excl_code is null then measured.den else 0 end as double) as den,
-        measured.excl_code
+        cast(case when excl_code is null then num else 0 end as double) as num,
+        cast(case when excl_code is null then den else 0 end as double) as den,
+        excl_code
     from measured
-    inner join consumer on measured.person_id = consumer.person_id
 )
 
 select * from final
