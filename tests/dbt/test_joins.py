@@ -11,6 +11,7 @@ from model_runner import ModelRunner
 
 # Some column equals some column: a key by which the rows could have been found.
 KEY = re.compile(r"\(\w+ = \w+\)")
+SHORT = {"damir_density"}  # both sides are the thirteen regions
 
 
 def nested_loops(plan: dict[str, Any]) -> Iterator[str]:
@@ -35,7 +36,7 @@ def test_no_join_with_a_key_is_a_nested_loop(model_runner: ModelRunner) -> None:
     """
     slow = {}
     for name, node in model_runner.nodes.items():
-        if node.kind == "model":
+        if node.kind == "model" and name not in SHORT:
             relations = {parent: model_runner.nothing(parent) for parent in node.parents}
             slow[name] = loops_despite_keys(model_runner, model_runner.sql(name, 2020, relations))
     assert {name: found for name, found in slow.items() if found} == {}
