@@ -270,6 +270,11 @@ def test_the_order_of_rows_changes_nothing(model_runner: ModelRunner) -> None:
     )
 
 
+def rounded(row: Row) -> Row:
+    """Return a row whose doubles are told to nine digits: engines divide decimals differently."""
+    return {n: float(f"{v:.9g}") if isinstance(v, float) else v for n, v in row.items()}
+
+
 def test_both_engines_agree(
     model_runner: ModelRunner, spark_model_runner: SparkModelRunner
 ) -> None:
@@ -277,4 +282,4 @@ def test_both_engines_agree(
     ours = model_runner.run_all(MODELS, given_rows, YEAR)
     theirs = spark_model_runner.run_all(MODELS, given_rows, YEAR)
     for name in MODELS:
-        assert multiset(theirs[name]) == multiset(ours[name])
+        assert multiset(map(rounded, theirs[name])) == multiset(map(rounded, ours[name]))

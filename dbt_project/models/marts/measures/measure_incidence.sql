@@ -139,7 +139,9 @@ at_risk as (
         'ald_entry_at_risk' as measure,
         'all' as condition,
         case when excl_code is null and has_entered then 1 else 0 end as num,
-        case when excl_code is null then days / 365.25 else 0 end as den,
+        case
+            when excl_code is null then cast(days as double) / cast(365.25 as double) else 0
+        end as den,
         excl_code
     from judged
 ),
