@@ -4,6 +4,7 @@ import json
 import re
 
 from openchronic_assets.exports.docs import build_docs
+from openchronic_assets.indicators.loader import catalogue
 from openchronic_assets.settings import Home
 
 
@@ -13,6 +14,8 @@ def test_the_page_describes_every_mart_column_and_asks_the_network_for_nothing(h
     assert not re.search(r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|woff2?)""", text)
     assert "INLINE DATA" not in text
     assert re.search(r"Périodes d.ALD par personne", text)
+    # The card of each indicator is in the page, with the table of its measures.
+    assert all(f"`{name}`, version" in text for name in catalogue())
     found = re.search(r'"model\.openchronic\.ald_episode": (\{"unique_id".*?"stats": \{\}\})', text)
     assert found
     columns = json.loads(found.group(1))["columns"]
