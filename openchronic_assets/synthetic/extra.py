@@ -54,6 +54,8 @@ MODELLED = {
     "OPEN_PROFESSIONALS": "the practitioners of the world, by specialty and department",
     "OPEN_ESTABLISHMENTS": "the hospitals of the world",
     "OPEN_DEPRIVATION": "the quintile of each commune of the world",
+    "OPEN_TERRITORY": "groupings of the communes of each department",
+    "OPEN_DEVELOPMENT_INDEX": "an index of each department, lower where deprivation is higher",
     "T_MCOaaE": "the hospitals of the year",
     "T_MCOaaVALO": "the value of each public stay",
     "T_MCOaaCSTC": "external consultations and emergency visits: patient and date",

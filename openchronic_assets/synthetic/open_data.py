@@ -142,3 +142,36 @@ def deprivation(world: Universe) -> Frame:
         QUINTILE=whole(np.array([quintile for _, quintile in known], np.int64)),
     )
     return frame
+
+
+# Communes of one generated grouping.
+_TOGETHER = 3
+
+
+def territory(world: Universe) -> Frame:
+    """Write groupings of neighbouring communes, each within its department."""
+    rows = [
+        (f"2{department:0>3}{place // _TOGETHER:05d}", f"{department[:2]}{commune}")
+        for department, communes in zip(world.departments, world.communes, strict=True)
+        for place, commune in enumerate(communes)
+    ]
+    frame = Frame("OPEN_TERRITORY", len(rows))
+    frame.put(
+        TYPE_TERRITOIRE=same("epci", len(rows)),
+        TERRITOIRE=pa.array([code for code, _ in rows], pa.string()),
+        LIBELLE=pa.array([f"GROUPEMENT SYNTHETIQUE {code}" for code, _ in rows], pa.string()),
+        COMMUNE=pa.array([commune for _, commune in rows], pa.string()),
+    )
+    return frame
+
+
+def development(world: Universe) -> Frame:
+    """Write an index of each department that falls as its communes are more deprived."""
+    means = [float(np.mean(quintiles)) for quintiles in world.quintiles]
+    frame = Frame("OPEN_DEVELOPMENT_INDEX", len(means))
+    frame.put(
+        NIVEAU=same("departement", len(means)),
+        TERRITOIRE=pa.array(world.departments, pa.string()),
+        INDICE=pa.array([f"{0.95 - 0.03 * mean:.6f}" for mean in means], pa.string()),
+    )
+    return frame

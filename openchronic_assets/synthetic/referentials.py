@@ -45,6 +45,10 @@ def of_world(
         found.append((None, open_data.establishments(world, asked)))
     if "OPEN_DEPRIVATION" in wanted:
         found.append((None, open_data.deprivation(world)))
+    if "OPEN_TERRITORY" in wanted:
+        found.append((None, open_data.territory(world)))
+    if "OPEN_DEVELOPMENT_INDEX" in wanted:
+        found.append((None, open_data.development(world)))
     for name in wanted:
         if of_hospitals(name):
             found += [
