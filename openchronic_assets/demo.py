@@ -44,6 +44,7 @@ def run_demo(home: Home) -> dict[str, Any]:
             "realistic",
             lambda done, total: progress.report("generate", done, total),
             truth=home.root / "truth" / DELIVERY,
+            tables="demo",
         )
         aside.rename(landing)
     result = refresh(home, list(range(YEARS[0], YEARS[1] + 1)))

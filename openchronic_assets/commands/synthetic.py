@@ -25,7 +25,7 @@ def synth(
     dirt: Annotated[str, typer.Option(help="none, realistic or hostile.")] = "realistic",
     file_format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
     tables: Annotated[
-        str, typer.Option(help="demo, core (all that are modelled) or all under contract.")
+        str, typer.Option(help="base, demo, core (all that are modelled) or all under contract.")
     ] = "demo",
     universe_persons: Annotated[
         int | None,

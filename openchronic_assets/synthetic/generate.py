@@ -307,7 +307,7 @@ def generate(
     *,
     layout: str = "portal",
     format: str = "csv",
-    tables: str = "demo",
+    tables: str = "base",
     epoch: int = 0,
     deaths: int | None = None,
     processes: int = 1,
@@ -327,7 +327,8 @@ def generate(
             power of ten. With the same universe, a larger extract begins with the same persons.
         layout: ``portal`` or ``extraction``: names of files and columns, form of dates.
         format: ``csv`` or ``parquet``.
-        tables: ``demo`` (those that the main job reads), ``core`` (all that are modelled) or
+        tables: ``base`` (claims, acute stays, ALD, people), ``demo`` (with classes of drugs,
+            treating doctors, populations and territories), ``core`` (all that are modelled) or
             ``all`` (every table that has a contract in the years, each as it was in its year).
         epoch: how many times the provider has renewed the pseudonyms since epoch 0; all the rest
             of the extract is the same.
