@@ -29,15 +29,21 @@ BOUNDED_BY_KEY = {
     "pathology_evidence": "one row a hit, by its key, which is that of the hits",
     "stay_diagnosis": "unpivots the fields of five tables; its key says one row a place",
     "condition_spend": "a row a version, disease, item and scope, by its key",
+    "indicator": "a row a cell of its key, of which the catalogue sets the levels",
+    "indicator_exclusion": "a row a measure, condition and reason, by its key",
 }
 # Without input; all its hits may be of tops that nobody publishes; no class may be followed; no
-# stay may be avoidable; everybody may have entered an ALD already.
+# stay may be avoidable; everybody may have entered an ALD already; no consumer may have gone home
+# from a stay, to the emergency room, or been seen on call.
 MAY_BE_EMPTY = {
     "quality_rule",
     "person_pathology",
     "drug_adherence",
     "measure_avoidable_stay",
+    "measure_coordination",
+    "measure_emergency",
     "measure_incidence",
+    "measure_on_call",
     "multimorbidity_pair",
 }
 WANTED = 300
