@@ -30,6 +30,8 @@ from openchronic_assets.indicators.model import (
 )
 
 _HERE = Path(__file__).parent / "catalogue"
+# The same loader in C where there is one, many times faster.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _CONDITION = re.compile(r"all|ald|no_ald|ald_\d\d|top_[a-z0-9_]+")
 _REQUIRED = (
@@ -97,7 +99,7 @@ def read_family(path: Path) -> Family:
         CatalogueError: the file is not well formed; the message names it and the place.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CatalogueError(f"{path.name} cannot be read as YAML") from error
     where = path.name
