@@ -76,6 +76,9 @@ def seeds(catalogue: Iterable[Row] = CATALOGUE) -> dict[str, list[Row]]:
     }  # fmt: skip
 
 
+WHOLE_YEAR = [{"year": YEAR, "has_claims": True, "has_claims_to_end": True}]
+
+
 def person(name: str, sex: str, age: str, department: str, consumer: bool = True) -> Row:
     return {
         "person_id": name, "year": YEAR, "sex": sex, "age_group": age, "department": department,
@@ -189,7 +192,8 @@ def made(model_runner: ModelRunner) -> dict[str, Any]:
     people, rows, held = country(7)
     resident, insured = residents(random.Random(3))
     given = {
-        **seeds(), "int_indicator_person": people, "measure_adherence": rows,
+        **seeds(), "int_delivered_year": WHOLE_YEAR,
+        "int_indicator_person": people, "measure_adherence": rows,
         "int_indicator_condition": held, "open_resident_population": resident,
         "open_insured_population": insured,
         "int_indicator_place": [
@@ -404,11 +408,24 @@ def test_what_cannot_be_said_is_a_row_with_its_reason(
     assert [r["absence_reason"] for r in over.values()] == ["population_file_missing"]
 
 
+def test_a_year_not_delivered_to_its_end_has_no_rate_over_a_population(
+    made: dict[str, Any], model_runner: ModelRunner
+) -> None:
+    for delivered in ([], [{"year": YEAR, "has_claims": True, "has_claims_to_end": False}]):
+        given = {**made["given"], "int_delivered_year": delivered}
+        found = model_runner.run("int_indicator_value", given, year=YEAR)
+        (row,) = [r for r in found if r["indicator_id"] == "stays"
+                  and r["denominator_type"] == "consumer_years"]  # fmt: skip
+        assert (row["value"], row["absence_reason"]) == (None, "year_not_delivered_to_its_end")
+        assert told(found, "share") == told(made["found"], "share")
+
+
 def test_more_cases_than_inhabitants_is_no_proportion(model_runner: ModelRunner) -> None:
     people = [person(f"p{n}", "1", "40-44", "29") for n in range(3)]
     rows = [row(one["person_id"], "held", 1.0, None, condition="ald_08") for one in people]
     given = {
-        **seeds(), "int_indicator_person": people, "measure_adherence": rows,
+        **seeds(), "int_delivered_year": WHOLE_YEAR,
+        "int_indicator_person": people, "measure_adherence": rows,
         "open_insured_population": [
             {"annee": YEAR, "departement": "29", "regime": "RG", "effectif": 2}
         ],
