@@ -106,7 +106,10 @@ def compare_published(
             }
         )
         return
-    show(rows, f"Published figures and {report.year}, {report.origin} data")
+    told = [
+        {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in row.items()} for row in rows
+    ]
+    show(told, f"Published figures and {report.year}, {report.origin} data")
     out.print(f"report: {paths[1]}", highlight=False, soft_wrap=True)
 
 

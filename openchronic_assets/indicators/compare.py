@@ -30,6 +30,7 @@ ABSENCES = {
     "not_defined_in_year": "l'indicateur n'est pas défini cette année-là",
     "no_unit_examined": "personne n'est dans le champ de l'indicateur",
     "all_excluded": "toutes les unités sont exclues : voir indicator_exclusion",
+    "year_not_delivered_to_its_end": "les soins ne sont pas livrés jusqu'à la fin de l'année",
     "no_inhabitants": "le dénominateur est nul",
     "numerator_above_population": "le numérateur dépasse la population fournie",
 }

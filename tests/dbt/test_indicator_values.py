@@ -54,7 +54,8 @@ CATALOGUE = [
     indicator("amounts", "ratio"),
     indicator("median", "quantile", measure="score", quantile=0.5, is_direct=False),
     indicator("later", "proportion", year_from=2021),
-    indicator("unseen", "rate", "resident_population"),
+    indicator("rare", "rate", "resident_population"),
+    indicator("unseen", "rate", "resident_population", family="on_call"),
 ]  # fmt: skip
 
 
@@ -387,6 +388,13 @@ def test_a_territory_of_the_users_is_told(made: dict[str, Any]) -> None:
     over = [r for r in rows if r["denominator_type"] == "resident_population"
             and r["std_method"] == "none"]  # fmt: skip
     assert over and all(r["absence_reason"] == "no_inhabitants" for r in over)
+
+
+def test_no_case_in_a_family_that_was_examined_is_a_true_zero(made: dict[str, Any]) -> None:
+    rows = [r for r in made["found"] if r["indicator_id"] == "rare" and r["geo_level"] == "country"]
+    crude = [r for r in rows if r["std_method"] == "none"]
+    assert crude and all((r["value"], r["ci_low"], r["numerator"]) == (0, 0, 0) for r in crude)
+    assert all(r["ci_high"] > 0 for r in crude)
 
 
 def test_what_cannot_be_said_is_a_row_with_its_reason(

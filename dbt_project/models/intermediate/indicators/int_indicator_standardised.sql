@@ -53,9 +53,17 @@ country as (
     where year = {{ openchronic.build_year() }} and geo_level = 'country'
 ),
 
--- A measure without any row was not examined: it is absent, not zero.
+-- A family without any row was not examined: it is absent, not zero. A measure without a case in
+-- a family that was examined is a true zero.
 measure_seen as (
-    select distinct measure from country
+    select distinct indicator.measure
+    from {{ ref('ref_indicator') }} as indicator
+    where
+        indicator.family in (
+            select counted.family
+            from {{ ref('ref_indicator') }} as counted
+            inner join country on counted.measure = country.measure
+        )
 ),
 
 -- Only the indicators whose value is not found elsewhere: quantiles are.
