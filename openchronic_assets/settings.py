@@ -18,6 +18,7 @@ _MODES = {
     "lake/deliveries": 0o750,
     "lake/reports": 0o750,
     "lake/nomenclatures": 0o750,
+    "lake/analytics": 0o750,
     "lake/builds": 0o750,
     "lake/.scratch": 0o700,
     "exports": 0o750,
@@ -78,6 +79,11 @@ class Home:
     def reports(self) -> Path:
         """One page of HTML for each delivery: what came, what was refused, what changed."""
         return self.lake / "reports"
+
+    @property
+    def analytics(self) -> Path:
+        """Models, scores and tables of the analyses: individual data, for the secure space."""
+        return self.lake / "analytics"
 
     @property
     def builds(self) -> Path:

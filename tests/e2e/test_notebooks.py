@@ -1,0 +1,56 @@
+"""The notebooks of docs/notebooks run from the first cell to the last, on a base that was built.
+
+They read the base of ``OPENCHRONIC_HOME``, which the Makefile names: the demonstration's in CI.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from openchronic_assets.settings import HOME_VARIABLE, home
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_a_notebook_runs_from_the_first_cell_to_the_last(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not home().catalogue.is_file():
+        pytest.skip(f"nothing is built in {home().root}: make demo, or set OPENCHRONIC_HOME")
+    # The kernel starts elsewhere: ./data would be another folder there.
+    monkeypatch.setenv(HOME_VARIABLE, str(home().root))
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        # What a notebook writes goes where the test's files go.
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert any(cell.outputs for cell in code)
+    assert all(cell.execution_count for cell in code)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_a_notebook_is_kept_without_what_it_printed(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code
+    # Outputs hold data on people.
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
