@@ -16,6 +16,7 @@ import typer
 
 from openchronic_assets.commands import (
     anonymise,
+    atlas,
     codelists,
     contracts,
     exports,
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From raw SNDS extracts to care pathways, indicators and anonymised releases.",
 )
-for module in (machine, synthetic, ingestion, panel, warehouse, anonymise, sortie):
+for module in (machine, synthetic, ingestion, panel, warehouse, anonymise, sortie, atlas):
     app.add_typer(module.app)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(nomenclatures.app, name="nomenclatures")

@@ -25,6 +25,7 @@ _MODES = {
     "candidate": 0o750,
     "release_restricted": 0o750,
     "release": 0o755,
+    "atlas": 0o755,
     "dagster": 0o750,
 }
 
@@ -129,6 +130,11 @@ class Home:
     def release_restricted(self) -> Path:
         """Research files with individual data, for named users."""
         return self.root / "release_restricted"
+
+    @property
+    def atlas(self) -> Path:
+        """The site that the public reads, made from ``release/`` alone."""
+        return self.root / "atlas"
 
     @property
     def dagster(self) -> Path:

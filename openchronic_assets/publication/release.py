@@ -1,0 +1,255 @@
+"""A release of indicators as the atlas reads it: checked, and every number kept as it is written.
+
+The files are ``report.json``, ``indicators.json``, ``territories.csv`` and ``indicators/<id>.csv``;
+``variation.csv``, ``pathways.json`` and ``network.json`` where the release has them. What cannot be
+shown soundly is refused; what is only incomplete is told, and the site explains it.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
+
+LEVELS = ("country", "region", "department")
+NUMBERS = ("num", "den", "value", "low", "high")
+STATUSES = ("shown", "suppressed", "absent")
+STANDARDS = ("none", "direct", "indirect")
+OPTIONAL = ("variation.csv", "pathways.json", "network.json")
+
+_NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
+_CODE = re.compile(r"[A-Za-z0-9_+<>. -]{1,40}")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
+_YEAR = re.compile(r"\d{4}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of ``indicators/<id>.csv``; the numbers are its text, or None."""
+
+    condition: str
+    year: int
+    level: str
+    code: str
+    sex: str
+    age_group: str
+    denominator_type: str
+    std: str
+    status: str
+    reason: str
+    num: str | None
+    den: str | None
+    value: str | None
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A folder of released indicators.
+
+    ``notes`` are French sentences on what is missing, for the page.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+    indicators: list[dict[str, Any]]
+    territories: list[dict[str, str]]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def version(self) -> str:
+        """The version that the release gives itself."""
+        return str(self.report.get("version") or self.folder.name)
+
+    def cells(self, indicator: str) -> Iterator[Cell]:
+        """Yield the cells of an indicator.
+
+        Raises:
+            Refused: a suppressed or absent cell holds a number, a shown one holds none.
+            OpenChronicError: the file is not one of cells.
+        """
+        path = self.folder / "indicators" / f"{indicator}.csv"
+        for line, row in _rows(path):
+            try:
+                yield _cell(row)
+            except _Withheld as error:
+                raise Refused(f"indicators/{path.name}, line {line}: {error}") from None
+            except (KeyError, TypeError, ValueError) as error:
+                raise OpenChronicError(
+                    f"indicators/{path.name}, line {line}: not a cell of a release ({error}); "
+                    "make the release again"
+                ) from None
+
+    def optional(self, name: str) -> Path | None:
+        """Return one of ``OPTIONAL`` where the release has it."""
+        path = self.folder / name
+        return path if path.is_file() else None
+
+
+class _Withheld(ValueError):
+    """A number where the status says that there is none, or none where it says so."""
+
+
+def find(root: Path) -> Path | None:
+    """Return the newest release of indicators in the folder of releases, if there is one."""
+    found = [
+        path.parent
+        for path in root.glob("*/indicators.json")
+        if not path.parent.name.startswith(".") and (path.parent / "report.json").is_file()
+    ]
+    return max(found, key=lambda path: (path.name[:4], _moment(path), path.name), default=None)
+
+
+def _moment(folder: Path) -> float:
+    return (folder / "report.json").stat().st_mtime
+
+
+def read(folder: Path) -> Release:
+    """Read what a release says of itself; its cells are read later, one indicator at a time.
+
+    Raises:
+        UsageError: the folder is not a release of indicators.
+        Refused: a file is not the one that the report seals.
+        OpenChronicError: a file cannot be read.
+    """
+    if not (folder / "report.json").is_file() or not (folder / "indicators.json").is_file():
+        raise UsageError(
+            f"{folder} is not a release of indicators: it has no report.json and indicators.json; "
+            "give --release a folder of release/ whose name holds 'indicators'"
+        )
+    report = _json(folder / "report.json", dict)
+    _check_seals(folder, report)
+    declared = _json(folder / "indicators.json", list)
+    notes: list[str] = []
+    indicators = [
+        each for each in declared if _known(each, notes) and _has_file(folder, each, notes)
+    ]
+    if not declared:
+        notes.append("La publication ne déclare aucun indicateur.")
+    return Release(folder, report, indicators, _territories(folder), notes)
+
+
+def _check_seals(folder: Path, report: dict[str, Any]) -> None:
+    """Compare every file with its hash in the report, where the report has them."""
+    for name, seal in _seals(report):
+        path = (folder / name).resolve()
+        if folder.resolve() not in path.parents or not path.is_file():
+            raise Refused(f"{folder.name}: {name} is in the report and not in the folder")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != seal:
+            raise Refused(
+                f"{folder.name}: {name} is not the file that the report seals; publish it again"
+            )
+
+
+def _seals(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    files = report.get("files")
+    if isinstance(files, dict):
+        for name, each in files.items():
+            seal = each.get("sha256") if isinstance(each, dict) else each
+            if isinstance(seal, str):
+                yield str(name), seal
+    elif isinstance(files, list):
+        for each in files:
+            if isinstance(each, dict) and isinstance(each.get("sha256"), str):
+                yield str(each.get("name") or each.get("path") or each.get("file")), each["sha256"]
+
+
+def _known(each: Any, notes: list[str]) -> bool:
+    if not isinstance(each, dict) or not _NAME.fullmatch(str(each.get("id", ""))):
+        raise OpenChronicError(
+            "indicators.json holds an indicator without an identifier of letters, figures and _"
+        )
+    each.setdefault("label", {})
+    each["years"] = sorted({int(year) for year in each.get("years") or []})
+    if not each["years"]:
+        notes.append(f"L'indicateur {_label(each)} n'a aucune année dans cette publication.")
+    return True
+
+
+def _has_file(folder: Path, each: dict[str, Any], notes: list[str]) -> bool:
+    if (folder / "indicators" / f"{each['id']}.csv").is_file():
+        return True
+    notes.append(
+        f"L'indicateur {_label(each)} est annoncé par la publication, mais ses cellules n'y sont "
+        "pas : il n'est pas montré."
+    )
+    return False
+
+
+def _label(each: dict[str, Any]) -> str:
+    label = each.get("label")
+    said = label.get("fr") if isinstance(label, dict) else label
+    return f"« {said} »" if said else f"« {each['id']} »"
+
+
+def _territories(folder: Path) -> list[dict[str, str]]:
+    path = folder / "territories.csv"
+    if not path.is_file():
+        return []
+    found = []
+    for line, row in _rows(path):
+        level, code = row.get("level") or "", row.get("code") or ""
+        if not _NAME.fullmatch(code) or level not in LEVELS:
+            raise OpenChronicError(f"territories.csv, line {line}: not a level and a code")
+        found.append(
+            {
+                "level": level,
+                "code": code,
+                "label": row.get("label") or code,
+                "parent": row.get("parent") or "",
+            }
+        )
+    return found
+
+
+def _cell(row: dict[str, str]) -> Cell:
+    if row["level"] not in LEVELS:
+        raise ValueError("unknown level")
+    if row["status"] not in STATUSES:
+        raise ValueError("unknown status")
+    if row["std"] not in STANDARDS:
+        raise ValueError("unknown std")
+    if not _YEAR.fullmatch(row["year"]) or not _NAME.fullmatch(row["code"]):
+        raise ValueError("year or code")
+    for name in ("condition", "sex", "age_group", "denominator_type"):
+        if not _CODE.fullmatch(row[name]):
+            raise ValueError(name)
+    numbers = {name: row.get(name) or None for name in NUMBERS}
+    for name, text in numbers.items():
+        if text is not None and not _NUMBER.fullmatch(text):
+            raise ValueError(f"{name} is not a number")
+    if row["status"] != "shown" and any(numbers.values()):
+        raise _Withheld(f"a {row['status']} cell holds a number; nothing was built")
+    if row["status"] == "shown" and numbers["value"] is None:
+        raise _Withheld("a shown cell holds no value; nothing was built")
+    return Cell(
+        row["condition"], int(row["year"]), row["level"], row["code"], row["sex"],
+        row["age_group"], row["denominator_type"], row["std"], row["status"],
+        row.get("reason") or "", **numbers,
+    )  # fmt: skip
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from enumerate(csv.DictReader(file), 2)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OpenChronicError(f"{path.name} of the release cannot be read") from error
+
+
+def _json(path: Path, kind: type) -> Any:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise OpenChronicError(f"{path.name} of the release cannot be read") from error
+    if not isinstance(document, kind):
+        raise OpenChronicError(f"{path.name} of the release is not what it must be")
+    return document

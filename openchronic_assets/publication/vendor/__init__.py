@@ -1,0 +1,1 @@
+"""Files of other projects, as they are published; ``vendor.json`` says whose."""
