@@ -17,6 +17,7 @@ import typer
 from openchronic_assets.commands import (
     anonymise,
     atlas,
+    audit,
     codelists,
     contracts,
     exports,
@@ -50,6 +51,9 @@ app.add_typer(exports.app, name="export")
 app.add_typer(indicators.app, name="indicators")
 app.add_typer(indicators.explain_app)
 app.add_typer(research.app, name="research")
+app.add_typer(audit.app, name="audit")
+app.add_typer(audit.access_app)
+app.add_typer(audit.publish_app, name="publish")
 
 
 def main() -> None:

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import duckdb
 
+from openchronic_assets import audit
+from openchronic_assets.access import is_secure
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import connect
 from openchronic_assets.warehouse.catalogue import readable
 
 _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+
+
+def asked(
+    home: Home, query: str, project: str | None = None, *, taken_out: bool = False
+) -> tuple[list[str], list[tuple[Any, ...]], bool]:
+    """Return columns and rows of a query, and whether it is in the journal.
+
+    In ``secure`` mode, or where a project or a socket is named, the gateway answers; else this
+    process reads the catalogue, and journals what it may.
+
+    Raises:
+        UsageError, Refused: the query, or the right to it, is wanting.
+    """
+    from openchronic_assets import gateway_server
+
+    if project or gateway_server.SOCKET_VARIABLE in os.environ or is_secure(home):
+        columns, rows = gateway_server.ask(home, query, project, taken_out=taken_out)
+        return columns, rows, True
+    columns, rows = select(home, query)
+    if not audit.may_write(home):
+        return columns, rows, False
+    audit.record(home, "query", endpoint="catalogue", query=query, rows=len(rows), export=taken_out)
+    return columns, rows, True
 
 
 def select(home: Home, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:

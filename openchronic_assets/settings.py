@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+from openchronic_assets.errors import Refused
 
 HOME_VARIABLE = "OPENCHRONIC_HOME"
 
@@ -27,6 +30,7 @@ _MODES = {
     "release": 0o755,
     "atlas": 0o755,
     "dagster": 0o750,
+    "gateway": 0o750,
 }
 
 
@@ -149,7 +153,27 @@ class Home:
             if not zone.exists():
                 zone.mkdir(parents=True, exist_ok=True)
                 zone.chmod(mode)
+        self.check_modes()
         return self
+
+    def check_modes(self) -> None:
+        """Refuse to work in zones that are open wider than their readers need.
+
+        Raises:
+            Refused: a zone lets in more accounts than docs/zones.md says.
+        """
+        for name, allowed in _MODES.items():
+            zone = self.root / name
+            try:
+                mode = stat.S_IMODE(zone.stat().st_mode)
+            except OSError:  # not there, or closed to this account
+                continue
+            if mode & 0o777 & ~allowed:
+                raise Refused(
+                    f"the zone {name} of {self.root} has mode {mode & 0o777:04o} and may have "
+                    f"{allowed:04o} at most: chmod {allowed:o} {zone}, then look who read it "
+                    "meanwhile"
+                )
 
 
 def home(path: str | Path | None = None) -> Home:

@@ -97,13 +97,22 @@ def sql(
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated on stdout.")] = False,
     limit: Annotated[int, typer.Option(help="Rows shown as a table; 0 for all.")] = 200,
+    project: Annotated[
+        str | None, typer.Option("--as", help="Project of vault/access.yaml: ask the gateway.")
+    ] = None,
 ) -> None:
-    """Query the models of the current build, read-only, whatever else is running."""
+    """Query the models of the current build, read-only, whatever else is running; journalled."""
     import csv
 
-    from openchronic_assets.gateway import select
+    from openchronic_assets.gateway import asked
 
-    columns, rows = select(find_home(home), query)
+    place = find_home(home)
+    columns, rows, journalled = asked(place, query, project, taken_out=as_csv or as_json)
+    if not journalled:
+        err.print(
+            "this account may not write to the journal: the query is not journalled (mode: open)",
+            highlight=False,
+        )
     cut = rows if as_json or limit == 0 else rows[:limit]
     if as_json:
         print_json({"columns": columns, "rows": [list(row) for row in rows]})

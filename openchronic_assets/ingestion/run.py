@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from openchronic_assets import audit
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import (
@@ -148,9 +149,30 @@ def ingest(
         finally:
             deliveries.sweep(home)
         if result.delivery and (home.deliveries / f"{result.delivery}.json").is_file():
+            _journalled(home, result)
             _write_report(home, result)
             landing.remember(home, delivery.folder, stamp, result.delivery)
     return result
+
+
+def _journalled(home: Home, result: Ingestion) -> None:
+    """Write a delivery of the lake in the journal, once; a kill may have left it out."""
+    if result.state != "ingested" and any(
+        entry["event"] == "delivery_ingested" and entry.get("delivery") == result.delivery
+        for entry in audit.entries(home)
+    ):
+        return
+    audit.record(
+        home,
+        "delivery_ingested",
+        delivery=result.delivery,
+        name=result.name,
+        files=len(result.files),
+        rows={
+            what: sum(getattr(each, what) for each in result.files)
+            for what in ("rows_read", "kept", "quarantined")
+        },
+    )
 
 
 def _write_report(home: Home, result: Ingestion) -> None:

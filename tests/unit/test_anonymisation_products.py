@@ -263,7 +263,8 @@ CHAINING = ("seq", "time", "previous", "sha256")
 def written_again(w: Whole, **changes: Any) -> None:
     """Write the ledger anew, chained as it should be, with other facts in its reservation."""
     entries = journal.read(Path(w.cube.ledger))
-    Path(w.cube.ledger).unlink()
+    for path in (Path(w.cube.ledger), Path(w.cube.ledger).with_suffix(".head")):
+        path.unlink()
     for entry in entries:
         facts = {n: v for n, v in entry.items() if n not in CHAINING}
         if entry["event"] == "reserved":
@@ -395,6 +396,7 @@ def forged(**changes: Any) -> Callable[[Whole], None]:
         entry["sha256"] = journal.digest(entry)
         lines = [*before, json.dumps(entry, ensure_ascii=False)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        path.with_suffix(".head").unlink()
 
     return spoil
 
