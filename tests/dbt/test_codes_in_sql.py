@@ -18,6 +18,7 @@ SAME = {"MS_CIM_V": "IR_CIM_V"}
 # Written in the manuals of the PMSI and in the lists of no vintage at hand.
 UNLISTED = {
     ("prestation_code", "3599"),  # the end of a range
+    ("activity_code", "4"),  # anaesthesia: CCAM's activities have no list, HAD's column another's
     ("ald_num_delivered", "32"),  # several diseases: decided by its nature, 45, in no list
 }
 
