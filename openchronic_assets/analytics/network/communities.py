@@ -90,7 +90,7 @@ def communities(
     alone = edges.degree == 0
     if not len(edges):
         return Communities(np.full(edges.nodes, -1), 0, None, None, None, resolution)
-    import networkit  # type: ignore[import-untyped]
+    import networkit
 
     threads = networkit.getMaxNumberOfThreads()
     networkit.setNumberOfThreads(1)
