@@ -173,7 +173,7 @@ OC.draw = (() => {
     ...row, v: OC.scaled(indicator, row.value, std), lo: row.low === null ? null : OC.scaled(indicator, row.low, std),
     hi: row.high === null ? null : OC.scaled(indicator, row.high, std),
   }));
-  const tick = (v) => OC.exact.format(Math.round(v * 1e6) / 1e6);
+  const tick = (v) => OC.exact.format(Math.round(v * 1e6) / 1e6).replace("-", "−");
   const axis = (indicator, std) => std === "indirect" ? "rapport à la France" : indicator.unit || "";
 
   function bars({ rows, indicator, std, nation, colour, chosen, onChoose, said, width, lines }) {
@@ -187,7 +187,7 @@ OC.draw = (() => {
     ];
     if (nation !== null && nation !== undefined) marks.push(Plot.ruleX([top], { stroke: NATION, strokeWidth: 1.6, strokeDasharray: "4,3" }));
     const drawn = plot({
-      said, width, height: 26 + 15 * data.length + 18, marginLeft: 148, marginRight: 62, marginTop: 24, marginBottom: 6,
+      said, width, height: 26 + 15 * data.length + 18, marginLeft: 158, marginRight: 62, marginTop: 24, marginBottom: 6,
       x: { axis: "top", ticks: 4, label: null, tickFormat: tick, zero: true, grid: true },
       y: { label: null, domain: data.map((row) => row.key), tickSize: 0, tickFormat: (key) => short(names.get(key)) },
       marks,
@@ -204,17 +204,19 @@ OC.draw = (() => {
   const short = (text) => text && text.length > 23 ? text.slice(0, 22) + "…" : text || "";
 
   function trend({ series, indicator, std, said, width, height }) {
-    const data = series.flatMap((line) => scaledRows(line.points, indicator, std).map((p) => ({ ...p, name: line.label, tint: line.tint })));
+    // A year without a value cuts the line.
+    const data = series.flatMap((line) => scaledRows(line.points.map((p) => p.status === "." ? p : { year: p.year, status: p.status, value: NaN, low: null, high: null }), indicator, std).map((p) => ({ ...p, name: line.label, tint: line.tint })));
     if (!data.length) return null;
     const years = [...new Set(data.map((p) => p.year))].sort();
+    if (!data.some((p) => p.v === p.v)) return null;
     const low = d3.min(data, (p) => p.lo ?? p.v), high = d3.max(data, (p) => p.hi ?? p.v);
-    const ends = series.map((line) => data.filter((p) => p.name === line.label).at(-1)).filter(Boolean);
+    const ends = series.map((line) => data.filter((p) => p.name === line.label && p.v === p.v).at(-1)).filter(Boolean);
     return plot({
       said, width, height: height || 300, marginRight: 150, marginLeft: 56, marginTop: 26,
       x: { domain: [years[0], years.at(-1) === years[0] ? years[0] + 1 : years.at(-1)], ticks: years, tickFormat: (y) => String(y), label: null },
       y: { domain: [Math.min(0, low) || (low > 0.6 * high ? low * 0.9 : 0), high * 1.05], label: axis(indicator, std), tickFormat: tick, grid: true, ticks: 5, nice: true },
       marks: [
-        Plot.areaY(data.filter((p) => p.lo !== null), { x: "year", y1: "lo", y2: "hi", z: "name", fill: "tint", fillOpacity: 0.14 }),
+        Plot.areaY(data.map((p) => ({ ...p, lo: p.lo ?? NaN, hi: p.hi ?? NaN })), { x: "year", y1: "lo", y2: "hi", z: "name", fill: "tint", fillOpacity: 0.14 }),
         Plot.lineY(data, { x: "year", y: "v", z: "name", stroke: "tint", strokeWidth: 2 }),
         Plot.dot(data, { x: "year", y: "v", fill: "tint", r: 3 }),
         Plot.text(apart(ends, high * 1.05, height || 300), { x: "year", y: "at", text: (p) => short(p.name), textAnchor: "start", dx: 8, fill: "tint", fontWeight: 600 }),

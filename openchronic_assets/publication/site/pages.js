@@ -61,7 +61,7 @@ OC.pages = (() => {
       h("div", { class: "bar no-print" }, h("div", { class: "field" }, h("label", { for: "lieu" }, "Territoire"), placeSelect("lieu", key, (t) => go({ t }))), h("div", { class: "field" }, h("span", { class: "label" }, "Année"), yearButtons(years, year, (y) => go({ y }))),
         h("div", { class: "row" }, h("button", { type: "button", id: "imprimer", onclick: () => print() }, "Imprimer la fiche"), h("a", { class: "button", href: OC.address({ page: "comparer", t: key, u: regionKey || undefined, y: String(year) }) }, "Comparer"))),
       h("div", { class: "no-print" }, h("h2", {}, "Ce qui se distingue de la France"),
-      h("p", {}, strong.length ? `${OC.count(strong.length)} chiffres sur ${OC.count(compared)} comparés s’écartent de la France au-delà de l’intervalle à 95 % ; le hasard seul en écarterait environ ${OC.count(Math.round(compared * 0.05))}.` : `Aucun des ${OC.count(compared)} chiffres comparés ne s’écarte de la France au-delà de l’intervalle à 95 %.`,
+      h("p", {}, strong.length ? `${OC.count(strong.length)} chiffres sur ${OC.count(compared)} comparés s’écartent de la France au-delà de l’intervalle à 95 %${compared >= 20 ? ` ; le hasard seul en écarterait environ ${OC.count(Math.round(compared * 0.05))}` : ""}.` : `Aucun des ${OC.count(compared)} chiffres comparés ne s’écarte de la France au-delà de l’intervalle à 95 %.`,
         hidden ? ` ${OC.count(hidden)} chiffres sont masqués : trop peu de personnes, ce n’est pas zéro.` : ""),
       strong.length ? gaps(strong.slice(0, 12), year, key) : null),
       h("section", { class: "sheet", "aria-label": "Fiche" }, h("h2", {}, "Chiffres principaux"), figures(sheetRows, place, regionKey, year, key),
@@ -101,8 +101,8 @@ OC.pages = (() => {
     const data = strong.map((each) => ({ name: named(each.row), r: (each.stands.ratio - 1) * 100, lo: each.fr.value ? (each.row.low / each.fr.value - 1) * 100 : null, hi: each.fr.value ? (each.row.high / each.fr.value - 1) * 100 : null, side: each.stands.side, id: each.id })).filter((each) => each.lo !== null && Number.isFinite(each.r));
     if (!data.length) return null;
     const wide = Math.max(320, Math.min(980, innerWidth - 48)), narrow = wide < 600, names = new Map(data.map((each) => [each.id, each.name])), most = narrow ? 24 : 52;
-    const drawn = D.plot({ said: "Écarts à la France, en pour cent ; les mêmes chiffres sont dans le tableau dessous", width: wide, height: 40 + 24 * data.length, marginLeft: narrow ? 160 : 330, marginRight: 64, marginTop: 26,
-      x: { axis: "top", label: "écart à la France, %", grid: true, tickFormat: D.tick, ticks: narrow ? 3 : 7 }, y: { domain: data.map((each) => each.id), label: null, tickSize: 0, tickFormat: (id) => { const n = names.get(id); return n.length > most ? n.slice(0, most - 1) + "…" : n; } },
+    const drawn = D.plot({ said: "Écarts à la France, en pour cent ; les mêmes chiffres sont dans le tableau dessous", width: wide, height: 60 + 24 * data.length, marginLeft: narrow ? 160 : 330, marginRight: 64, marginTop: 46,
+      x: { axis: "top", labelOffset: 42, label: "écart à la France, %", grid: true, tickFormat: D.tick, ticks: narrow ? 3 : 7 }, y: { domain: data.map((each) => each.id), label: null, tickSize: 0, tickFormat: (id) => { const n = names.get(id); return n.length > most ? n.slice(0, most - 1) + "…" : n; } },
       marks: [Plot.barX(data, { x: "r", y: "id", fill: (each) => D.SIDE[each.side], insetTop: 4, insetBottom: 4 }), Plot.ruleY(data, { x1: "lo", x2: "hi", y: "id", stroke: D.LINE }), Plot.ruleX([0], { stroke: D.NATION, strokeWidth: 1.6 })] });
     return h("figure", {}, drawn, h("figcaption", { class: "soft" }, `Trait fin : intervalle à 95 %. Violet : au-dessus de la France ; orange : au-dessous. Ni bien ni mal : la définition de chaque indicateur le dit.`));
   }

@@ -139,7 +139,7 @@ OC.views = (() => {
       ? [[D.SIDE[1], "au-dessus de la France (intervalle à 95 %)"], [D.SIDE[0], "pas distinguable de la France"], [D.SIDE["-1"], "au-dessous de la France (intervalle à 95 %)"]]
       : classes.limits.length ? D.CLASSES.map((colour, n) => [colour, `de ${value(n ? classes.limits[n - 1] : classes.low)} à ${value(n < 4 ? classes.limits[n] : classes.high)}${OC.value(card, 0, std).replace(/^0/, "")}`]) : [];
     const hidden = rows.filter((row) => row.status === "s").length, absent = rows.filter((row) => row.status !== "." && row.status !== "s").length;
-    if (hidden) items.push(["url(#hachures)", `masqué : trop peu de personnes (${OC.count(hidden)} territoires) ; ce n’est pas zéro`]);
+    if (hidden) items.push(["url(#hachures)", `masqué : trop peu de personnes (${OC.count(hidden)} territoire${hidden > 1 ? "s" : ""}) ; ce n’est pas zéro`]);
     if (absent) items.push(["url(#absence)", `sans valeur ou non publié (${OC.count(absent)})`]);
     return items;
   }
@@ -201,7 +201,10 @@ OC.views = (() => {
     if (state.o === "tableau") return table(view, rows, reference);
     return definition(card, view);
   }
-  const points = (slice, std, key) => slice.years.map((y) => ({ year: y, ...OC.cell(slice, std, key, y) })).filter((p) => p.status === ".");
+  const points = (slice, std, key) => {
+    const found = slice.years.map((y) => ({ year: y, ...OC.cell(slice, std, key, y) }));
+    return found.some((p) => p.status === ".") ? found : [];
+  };
 
   let order = { by: 1, down: true };
   function table(view, rows, reference) {
