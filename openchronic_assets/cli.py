@@ -28,6 +28,7 @@ from openchronic_assets.commands import (
     panel,
     releases,
     research,
+    risk_model,
     sortie,
     synthetic,
     warehouse,
@@ -51,6 +52,7 @@ app.add_typer(exports.app, name="export")
 app.add_typer(indicators.app, name="indicators")
 app.add_typer(indicators.explain_app)
 app.add_typer(research.app, name="research")
+app.add_typer(risk_model.app, name="risk-model")
 app.add_typer(audit.app, name="audit")
 app.add_typer(audit.access_app)
 app.add_typer(audit.publish_app, name="publish")
