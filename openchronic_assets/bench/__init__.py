@@ -15,6 +15,7 @@ from openchronic_assets.errors import UsageError
 # Each name with the function that measures it, imported when it is called.
 BENCHES = {
     "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
+    "atlas": "openchronic_assets.bench.atlas:bench_atlas",
     "base": "openchronic_assets.bench.base:bench_base",
     "demo": "openchronic_assets.bench.demo:bench_demo",
     "indicators": "openchronic_assets.bench.indicators:bench_indicators",

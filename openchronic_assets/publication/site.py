@@ -183,14 +183,19 @@ class _Site:
 
     def _overview(self, name: str, condition: str, denominator: str, cells: list[Cell]) -> None:
         """Keep what the pages of a territory and of a condition show: both sexes, all ages."""
-        direct = {(cell.year, cell.level, cell.code) for cell in cells if cell.std == "direct"}
+        # One method for all territories of a year: the standardised one where the country has it.
+        direct = {
+            cell.year
+            for cell in cells
+            if cell.std == "direct" and cell.level == "country" and cell.status == "shown"
+        }
         for cell in cells:
             if cell.std == "indirect":
                 continue
             numbers = [_raw(getattr(cell, each)) for each in NUMBERS]
             row = [name, condition, denominator, cell.std, _STATUS[cell.status], *numbers]
             self.of_place[_SHORT[cell.level] + cell.code, cell.year].append(row)
-            best = cell.std == "direct" or (cell.year, cell.level, cell.code) not in direct
+            best = (cell.std == "direct") == (cell.year in direct)
             if best:
                 self.of_condition[condition, cell.year].append(
                     [name, denominator, cell.std, _SHORT[cell.level] + cell.code,

@@ -267,7 +267,7 @@ def test_an_empty_release_and_strange_departments_are_explained(
     seal(strange)
     page = opened(served(build(strange, tmp_path / "strange").folder) + "#/carte?o=tableau")
     assert "299" in table_of(page)
-    assert page.locator('path[data-code="29"]').first.get_attribute("fill") == "url(#absence)"
+    assert page.locator('path[data-code="29"]').first.get_attribute("fill") == "#f4f6f7"
     go(page, "#/a-propos")
     assert "299" in page.locator("#manques").inner_text()
 

@@ -87,6 +87,12 @@ var OC = (() => {
   const REASONS = {
     no_population: "pas de population fournie", no_follow_up: "suivi incomplet",
     no_ascertainment: "décès non recensés", not_defined: "non défini cette année",
+    nothing_expected: "rien d’attendu aux taux du pays", too_few_events: "trop peu d’événements pour standardiser",
+    sum_of_others: "se déduirait des autres maladies publiées", same_numerator: "même numérateur qu’une autre maladie publiée",
+  };
+  const METHODS = {
+    wilson: "intervalle de Wilson à 95 %", byar: "intervalle de Byar à 95 %", normal: "intervalle de la loi normale à 95 %, à partir de 200 unités",
+    linearised: "intervalle par variance linéarisée à 95 %", none: "", five_age_groups_esp2013: "standardisation directe et indirecte par sexe et cinq groupes d’âge, population européenne de 2013",
   };
   const HIDDEN = "Masqué : trop peu de personnes. Ce n’est pas zéro.";
   const ages = (code) => code === "all" ? "Tous âges"
@@ -102,6 +108,7 @@ var OC = (() => {
     return size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : 4;
   }
   const UNITS = { "%": "\u202f%", "€": "\u202f€", eur: "\u202f€", EUR: "\u202f€" };
+  const long = (indicator) => (indicator.unit || "").length > 3;
   function unit(indicator, std) {
     if (std === "indirect") return "";
     const said = indicator.unit || "";
@@ -120,7 +127,9 @@ var OC = (() => {
     return "[" + f.format(scaled(indicator, low, std)) + " ; " + f.format(scaled(indicator, high, std)) + "]";
   }
   const count = (n) => n === null || n === undefined ? "" : Number.isInteger(n) ? whole.format(n) : byPlaces[1].format(n);
-  const day = (text) => /^\d{4}-\d\d-\d\d/.test(text || "")
+  const day = (text) => /^\d{4}-\d\d$/.test(text || "")
+    ? new Intl.DateTimeFormat("fr-FR", { month: "long", year: "numeric", timeZone: "UTC" }).format(new Date(text + "-01T00:00:00Z"))
+    : /^\d{4}-\d\d-\d\d/.test(text || "")
     ? new Intl.DateTimeFormat("fr-FR", { dateStyle: "long", timeZone: "UTC" }).format(new Date(text.slice(0, 10) + "T00:00:00Z"))
     : text || "";
   const state = (year) => {
@@ -144,7 +153,7 @@ var OC = (() => {
   function allPlaces(level) {
     place("");
     return Object.values(index).filter((each) => each && each.level === level)
-      .sort((a, b) => a.label.localeCompare(b.label, "fr"));
+      .sort((a, b) => a.label.localeCompare(b.label, "fr", { numeric: true }));
   }
   const country = () => allPlaces("country")[0] || null;
   const regionOf = (key) => {
@@ -196,6 +205,7 @@ var OC = (() => {
   return {
     take, load, get, ready, slug, h, s, parse, address, SEXES, LEVELS, STANDARDS, DENOMINATORS, STATES, FLAGS, HIDDEN,
     SIDES, NUMBERS, ages, value, between, count, exact, day, state, text, unit, scaled, place, allPlaces, country, regionOf,
-    named, cell, against, stated, say, tip, reason: (code) => REASONS[code] || code || "",
+    named, cell, against, stated, say, tip, reason: (code) => REASONS[code] || code || "", method: (code) => METHODS[code] ?? code, long,
+    until: (year) => { const text = get("site", "site").cutoffs[year]; return text ? "flux arrêtés " + (/^\d{4}-\d\d$/.test(text) ? "à fin " : "au ") + day(text) : ""; },
   };
 })();

@@ -3,6 +3,7 @@
 OC.draw = (() => {
   const { h, s } = OC;
   const CLASSES = ["#dce8f5", "#aac5e6", "#6f9bd1", "#386eb0", "#143a70"];
+  const ABSENT = "#f4f6f7"; // not told at all: plain, with its outline
   const SIDE = { "-1": "#e08214", 0: "#d5d5da", 1: "#6a4fa3" };
   const LINE = "#1b2733", MUTED = "#5b6b7a", NATION = "#b3261e", CHOSEN = "#d9480f";
   const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
@@ -18,7 +19,7 @@ OC.draw = (() => {
     const frame = OC.get("outlines", "outlines");
     const root = s("svg", { class: "map", viewBox: `0 0 ${frame.width} ${frame.height}`, role: "group",
       "aria-label": "Carte", "font-family": FONT, xmlns: "http://www.w3.org/2000/svg" });
-    root.append(s("defs", {}, hatch("hachures", "#8a96a3", 45), hatch("absence", "#e3e7eb", 0)));
+    root.append(s("defs", {}, hatch("hachures", "#8a96a3", 45)));
     const shapes = new Map(); // department → paths
     const labels = s("g", {}), borders = s("g", { fill: "none", stroke: LINE, "stroke-width": 0.9, "pointer-events": "none" });
     for (const panel of frame.panels) {
@@ -63,7 +64,7 @@ OC.draw = (() => {
     });
     root.addEventListener("focusin", (event) => { const p = from(event); if (p) p.setAttribute("stroke", LINE), p.setAttribute("stroke-width", 2); });
     root.addEventListener("focusout", (event) => { const p = from(event); if (p) edge(p); });
-    function edge(path) { path.setAttribute("stroke", shown && shown.level === "region" ? path.getAttribute("data-colour") : "#ffffff"); path.setAttribute("stroke-width", 0.6); }
+    function edge(path) { path.setAttribute("stroke", path.getAttribute("fill") === ABSENT ? "#c3ccd4" : shown && shown.level === "region" ? path.getAttribute("data-colour") : "#ffffff"); path.setAttribute("stroke-width", 0.6); }
     const middles = new Map();
     function middle(path) {
       if (!middles.has(path)) { const b = path.getBBox(); middles.set(path, [b.x + b.width / 2, b.y + b.height / 2]); }
@@ -149,7 +150,7 @@ OC.draw = (() => {
     const box = s("svg", { width: 18, height: 12, "aria-hidden": "true" });
     const own = "motif" + Math.random().toString(36).slice(2, 8);
     if (colour.startsWith("url")) {
-      box.append(s("defs", {}, hatch(own, colour.includes("hachures") ? "#8a96a3" : "#e3e7eb", colour.includes("hachures") ? 45 : 0)));
+      box.append(s("defs", {}, hatch(own, "#8a96a3", 45)));
       colour = `url(#${own})`;
     }
     box.append(s("rect", { width: 18, height: 12, fill: colour, stroke: "#8a96a3", "stroke-width": 0.6 }));
@@ -179,16 +180,16 @@ OC.draw = (() => {
   function bars({ rows, indicator, std, nation, colour, chosen, onChoose, said, width, lines }) {
     const data = scaledRows(rows, indicator, std).sort((a, b) => d3.descending(a.v, b.v) || a.label.localeCompare(b.label, "fr"));
     const top = OC.scaled(indicator, nation, std);
-    const names = new Map(data.map((row) => [row.key, row.label]));
+    const names = new Map(data.map((row) => [row.key, row.label])), top_ = OC.long(indicator) || std === "indirect" ? 44 : 24;
     const marks = [
       Plot.barX(data, { x: "v", y: "key", fill: (row) => colour(row), insetTop: 1, insetBottom: 1 }),
       Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: LINE, strokeWidth: 1.1 }),
-      Plot.text(data, { x: (row) => row.hi ?? row.v, y: "key", text: (row) => OC.value(indicator, row.value, std), textAnchor: "start", dx: 5, fontSize: 11, fontWeight: (row) => row.key === chosen ? 700 : 400 }),
+      Plot.text(data, { x: (row) => row.hi ?? row.v, y: "key", text: (row) => OC.value(indicator, row.value, std, OC.long(indicator)), textAnchor: "start", dx: 5, fontSize: 11, fontWeight: (row) => row.key === chosen ? 700 : 400 }),
     ];
     if (nation !== null && nation !== undefined) marks.push(Plot.ruleX([top], { stroke: NATION, strokeWidth: 1.6, strokeDasharray: "4,3" }));
     const drawn = plot({
-      said, width, height: 26 + 15 * data.length + 18, marginLeft: 158, marginRight: 62, marginTop: 24, marginBottom: 6,
-      x: { axis: "top", ticks: 4, label: null, tickFormat: tick, zero: true, grid: true },
+      said, width, height: top_ + 15 * data.length + 6, marginLeft: 158, marginRight: 62, marginTop: top_, marginBottom: 6,
+      x: { axis: "top", ticks: 4, label: std === "indirect" || OC.long(indicator) ? axis(indicator, std) : null, labelOffset: 36, tickFormat: tick, zero: true, grid: true },
       y: { label: null, domain: data.map((row) => row.key), tickSize: 0, tickFormat: (key) => short(names.get(key)) },
       marks,
     });
@@ -196,8 +197,8 @@ OC.draw = (() => {
     drawn.addEventListener("pointerleave", (event) => OC.tip(event, null));
     drawn.addEventListener("click", (event) => { const row = at(event); if (row) onChoose(row.key); });
     function at(event) {
-      const box = drawn.getBoundingClientRect(), y = (event.clientY - box.top) * (26 + 15 * data.length + 18) / box.height - 24;
-      return data[Math.floor(y / ((26 + 15 * data.length + 18 - 30) / data.length))] || null;
+      const box = drawn.getBoundingClientRect(), tall = top_ + 15 * data.length + 6;
+      return data[Math.floor(((event.clientY - box.top) * tall / box.height - top_) / 15)] || null;
     }
     return drawn;
   }
@@ -338,5 +339,5 @@ OC.draw = (() => {
     return root;
   }
 
-  return { map, classes, legend, bars, trend, funnel, sankey, plot, CLASSES, SIDE, NATION, CHOSEN, LINE, MUTED, tick };
+  return { map, classes, legend, bars, trend, funnel, sankey, plot, CLASSES, ABSENT, SIDE, NATION, CHOSEN, LINE, MUTED, tick };
 })();

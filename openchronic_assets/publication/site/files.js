@@ -41,7 +41,7 @@ OC.files = (() => {
     const about = [["Indicateur", t(card.label)], ["Identifiant", card.id], ["Version de l’indicateur", String(card.version || "")],
       ["Numérateur", t(card.numerator)], ["Dénominateur", t(card.denominator)], ["Limites", t(card.limits)],
       ["Échelle", "valeur affichée = valeur × " + (card.scale ?? 1)], ["Cellules masquées", OC.HIDDEN], ["Publication", site.version],
-      ...Object.entries(site.states).map(([year, s]) => ["Données " + year, (OC.STATES[s] || s) + (site.cutoffs[year] ? ", flux jusqu’au " + OC.day(site.cutoffs[year]) : "")])];
+      ...Object.entries(site.states).map(([year, s]) => ["Données " + year, (OC.STATES[s] || s) + (OC.until(year) ? ", " + OC.until(year) : "")])];
     const R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships", P = "http://schemas.openxmlformats.org/package/2006";
     const parts = {
       "[Content_Types].xml": `<?xml version="1.0" encoding="UTF-8"?><Types xmlns="${P}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/><Override PartName="/xl/worksheets/sheet2.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>`,

@@ -5,7 +5,8 @@ OC.pages = (() => {
   const ROW = ["i", "c", "d", "std", "status", "num", "den", "value", "low", "high"];
   const site = () => OC.get("site", "site");
   const listed = (id) => site().indicators.find((each) => each.id === id);
-  const named = (row) => { const one = listed(row.i); return (one ? one.label : row.i) + (row.c === "all" ? "" : " : " + OC.app.condition(row.c)); };
+  const cut = (text) => text.length > 64 ? text.slice(0, 63).replace(/[\s,]+$/, "") + "…" : text;
+  const named = (row) => { const one = listed(row.i); return (one ? one.label : row.i) + (row.c === "all" ? "" : " : " + cut(OC.app.condition(row.c))); };
 
   async function overview(key, year) {
     const rows = await OC.load("place", `place/${key}.${year}`, `${key}.${year}`);
@@ -65,7 +66,7 @@ OC.pages = (() => {
         hidden ? ` ${OC.count(hidden)} chiffres sont masqués : trop peu de personnes, ce n’est pas zéro.` : ""),
       strong.length ? gaps(strong.slice(0, 12), year, key) : null),
       h("section", { class: "sheet", "aria-label": "Fiche" }, h("h2", {}, "Chiffres principaux"), figures(sheetRows, place, regionKey, year, key),
-        h("p", { class: "soft print-foot" }, `Atlas des maladies chroniques, Open Chronic, publication ${site().version}. Données ${OC.state(year) || "d’état non précisé"}${site().cutoffs[year] ? ", flux arrêtés au " + OC.day(site().cutoffs[year]) : ""}. Les taux standardisés le sont sur l’âge et le sexe. « masqué » : trop peu de personnes, ce n’est pas zéro.`)),
+        h("p", { class: "soft print-foot" }, `Atlas des maladies chroniques, Open Chronic, publication ${site().version}. Données ${OC.state(year) || "d’état non précisé"}${OC.until(year) ? ", " + OC.until(year) : ""}. Les taux standardisés le sont sur l’âge et le sexe. « masqué » : trop peu de personnes, ce n’est pas zéro.`)),
       h("details", { class: "no-print" }, h("summary", {}, `Tous les chiffres (${OC.count(spent.length)})`), figures(rows, place, regionKey, year, key)));
   }
   // One page: what differs most, then the first figure of each family.
@@ -76,7 +77,8 @@ OC.pages = (() => {
         .find((each) => each.row.c === "all" || each.row.c === "ald") || rows.find((each) => each.indicator.family === family && each.row.status === ".");
       if (main && chosen.size < 22) chosen.add(main.id);
     }
-    for (const each of rows) if (chosen.size < 14) chosen.add(each.id);
+    for (const each of rows) if (chosen.size < 22 && each.row.status === ".") chosen.add(each.id);
+    for (const each of rows) if (chosen.size < 8) chosen.add(each.id);
     return rows.filter((each) => chosen.has(each.id));
   }
   const link = (each, key, year) => OC.address({ page: "carte", i: each.row.i, c: each.row.c, d: each.row.d, y: String(year), m: each.row.std === "none" ? undefined : each.row.std, t: key, l: key.startsWith("r") ? "region" : "department" });
@@ -152,7 +154,7 @@ OC.pages = (() => {
 
   // ---- a condition
   async function condition(state) {
-    const all = [...new Set(site().indicators.flatMap((each) => each.conditions))].filter((c) => c !== "all").sort((a, b) => OC.app.condition(a).localeCompare(OC.app.condition(b), "fr"));
+    const all = [...new Set(site().indicators.flatMap((each) => each.conditions))].filter((c) => c !== "all").sort((a, b) => OC.app.condition(a).localeCompare(OC.app.condition(b), "fr", { numeric: true }));
     if (!all.length) return OC.app.explain("Cette publication ne distingue aucune maladie", ["Ses indicateurs portent sur toute la population examinée."], [["Ouvrir la carte", { page: "carte" }]]);
     const c = state.c || all[0];
     if (!all.includes(c)) return OC.app.explain("Cette maladie n’est pas dans cette publication", [`Le lien demande « ${c} ».`], all.slice(0, 80).map((each) => [OC.app.condition(each), { page: "maladie", c: each }]));
@@ -180,7 +182,7 @@ OC.pages = (() => {
         ends.length ? h("p", { class: "soft" }, `De ${OC.value(one, ends[0].value, std)} (${OC.named(ends[0].key)}) à ${OC.value(one, ends[1].value, std)} (${OC.named(ends[1].key)})${hidden ? ` ; ${OC.count(hidden)} masqués` : ""}`) : null,
         h("p", { class: "soft" }, OC.DENOMINATORS[g.d] || g.d));
     });
-    return h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, OC.app.condition(c)), h("p", { class: "sub" }, `${OC.count(cards.length)} indicateurs · ${year}`), h("p", { class: "state" }, OC.views.stateOf(year))), h("div", { class: "bar no-print" }, chooser, h("div", { class: "field" }, h("span", { class: "label" }, "Année"), yearButtons(years, year, (y) => go({ y })))), h("div", { class: "tiles" }, cards));
+    return h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, OC.app.condition(c)), h("p", { class: "sub" }, `${OC.count(cards.length)} indicateur${cards.length > 1 ? "s" : ""} · ${year}`), h("p", { class: "state" }, OC.views.stateOf(year))), h("div", { class: "bar no-print" }, chooser, h("div", { class: "field" }, h("span", { class: "label" }, "Année"), yearButtons(years, year, (y) => go({ y })))), h("div", { class: "tiles" }, cards));
   }
   function strip(shown, one, std, fr) {
     const low = shown[0].value, high = shown.at(-1).value, x = (v) => 6 + 288 * (v - low) / ((high - low) || 1), { s } = OC;
@@ -231,7 +233,7 @@ OC.pages = (() => {
     const map = D.map((key) => OC.app.go({ ...state, page: "reseau", t: key }));
     const mine = (key) => links.filter((each) => "d" + each.source === key).sort((a, b) => (b.value || 0) - (a.value || 0));
     const lines = (key) => { const c = of.get(key); return [OC.named(key), c ? OC.text(c.label) || "Communauté " + (c.n + 1) : "hors communauté", ...mine(key).slice(0, 3).map((each) => `vers ${OC.named("d" + each.target)} : ${typeof each.value === "number" ? OC.count(each.value) : "masqué"}`)]; };
-    map.show({ level: "department", colour: (key) => of.has(key) ? COMMUNITY[of.get(key).n % COMMUNITY.length] : "url(#absence)", lines, label: (key) => lines(key).join(", "), chosen: state.t, zoom: null, title: "Carte des communautés de soins" });
+    map.show({ level: "department", colour: (key) => of.has(key) ? COMMUNITY[of.get(key).n % COMMUNITY.length] : D.ABSENT, lines, label: (key) => lines(key).join(", "), chosen: state.t, zoom: null, title: "Carte des communautés de soins" });
     document.title = "Réseau de soins – Atlas des maladies chroniques";
     const table = (rows) => h("table", {}, h("thead", {}, h("tr", {}, ["Résidents de", "Soignés en", "Nombre"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows.map((each) => h("tr", {}, h("td", {}, OC.named("d" + each.source)), h("td", {}, OC.named("d" + each.target)), h("td", { class: "n" }, typeof each.value === "number" ? OC.count(each.value) : "masqué")))));
     return h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, "Réseau de soins"), h("p", { class: "sub" }, [found.year, OC.text(found.population)].filter(Boolean).join(" · "))), h("p", { class: "lead" }, OC.text(found.says) || "Communautés : départements dont les soignants partagent le plus de patients. La couleur ne dit que l’appartenance."),
@@ -256,7 +258,7 @@ OC.pages = (() => {
       h("h2", {}, "Comment lire un écart"), h("p", {}, "Un territoire est dit au-dessus ou au-dessous de la France quand son intervalle à 95 % ne contient pas la valeur nationale ; « très sûr » quand il en irait de même à 99,8 %. L’incertitude de la valeur nationale, petite, n’est pas comptée. Sur cent chiffres comparés, cinq environ s’écarteraient par le seul hasard."),
       h("h2", {}, "Couleurs"), h("p", {}, "Cinq classes d’effectifs égaux, les mêmes pour toutes les années d’un indicateur, d’une maladie, d’un sexe et d’un âge."),
       h("h2", {}, "La publication"), h("dl", {}, [["Version", site().version], ["Construction des données", report.build_id], ["Seuil", report.k], ["Atlas", "Open Chronic " + site().product]].filter(([, v]) => v).map(([k, v]) => [h("dt", {}, k), h("dd", {}, String(v))]),
-        Object.entries(site().states).map(([y, s]) => [h("dt", {}, "Année " + y), h("dd", {}, (OC.STATES[s] || s) + (site().cutoffs[y] ? ", flux arrêtés au " + OC.day(site().cutoffs[y]) : ""))])),
+        Object.entries(site().states).map(([y, s]) => [h("dt", {}, "Année " + y), h("dd", {}, (OC.STATES[s] || s) + (OC.until(y) ? ", " + OC.until(y) : ""))])),
       notes.length ? [h("h2", {}, "Ce qui manque"), h("ul", { id: "manques" }, notes.map((each) => h("li", {}, each)))] : null,
       h("h2", {}, "Respect de la vie privée du lecteur"), h("p", {}, "L’atlas ne demande rien au réseau, ne dépose aucun témoin et ne mesure aucune audience. Les choix sont dans l’adresse de la page, et nulle part ailleurs."),
       h("h2", {}, "Licences"), h("p", {}, frame.credit + "."), h("p", {}, "Graphiques : Observable Plot et D3 (ISC) ; tableur : fflate (MIT). Les textes des licences sont dans le dossier vendor/."));

@@ -85,7 +85,7 @@ OC.views = (() => {
     const fillOf = (key) => {
       const cell = OC.cell(slice, std, key, year);
       if (cell.status === "s") return "url(#hachures)";
-      if (cell.status !== ".") return "url(#absence)";
+      if (cell.status !== ".") return D.ABSENT;
       return byGap ? D.SIDE[side(cell)] : D.CLASSES[classes.of(cell.value)];
     };
     const title = titleOf(view), subtitle = subtitleOf(view);
@@ -121,9 +121,9 @@ OC.views = (() => {
   const titleOf = ({ card, key }) => OC.text(card.label) + (key[0] === "all" ? "" : " : " + OC.app.condition(key[0]));
   const subtitleOf = ({ key, year, std, level }) => [OC.LEVELS[level], String(year), OC.SEXES[key[2]] || key[2], OC.ages(key[3]), std === "none" ? null : OC.STANDARDS[std]].filter(Boolean).join(" · ");
   function stateOf(year) {
-    const site = OC.get("site", "site"), said = OC.state(year), until = site.cutoffs[year];
+    const site = OC.get("site", "site"), said = OC.state(year), until = OC.until(year);
     return [h("span", { class: "badge " + (site.states[year] === "final" ? "sure" : "early") }, said ? "Données " + said : "État des données non précisé"),
-      until ? h("span", { class: "soft" }, " flux arrêtés au " + OC.day(until)) : null].filter(Boolean);
+      until ? h("span", { class: "soft" }, " " + until) : null].filter(Boolean);
   }
   function linesOf({ card, slice, std, year }, key, reference) {
     const cell = OC.cell(slice, std, key, year), name = OC.named(key);
@@ -133,21 +133,23 @@ OC.views = (() => {
       cell.num !== null && cell.num !== undefined ? `${OC.count(cell.num)} sur ${OC.count(cell.den)}` : null,
       stands ? OC.SIDES[stands.side] : null].filter(Boolean);
   }
-  function legendOf(classes, byGap, { card, std }, rows) {
+  function legendOf(classes, byGap, { card, std, slice, level, state }, rows) {
     const value = (x) => OC.value(card, x, std, true);
     const items = byGap
       ? [[D.SIDE[1], "au-dessus de la France (intervalle à 95 %)"], [D.SIDE[0], "pas distinguable de la France"], [D.SIDE["-1"], "au-dessous de la France (intervalle à 95 %)"]]
       : classes.limits.length ? D.CLASSES.map((colour, n) => [colour, `de ${value(n ? classes.limits[n - 1] : classes.low)} à ${value(n < 4 ? classes.limits[n] : classes.high)}${OC.value(card, 0, std).replace(/^0/, "")}`]) : [];
     const hidden = rows.filter((row) => row.status === "s").length, absent = rows.filter((row) => row.status !== "." && row.status !== "s").length;
     if (hidden) items.push(["url(#hachures)", `masqué : trop peu de personnes (${OC.count(hidden)} territoire${hidden > 1 ? "s" : ""}) ; ce n’est pas zéro`]);
-    if (absent) items.push(["url(#absence)", `sans valeur ou non publié (${OC.count(absent)})`]);
+    if (absent) items.push([D.ABSENT, `sans valeur (${OC.count(absent)})`]);
+    const outside = level === "department" ? 101 - OC.allPlaces("department").filter((p) => slice.places.includes(p.key)).length : 0;
+    if (outside > 0 && !state.z) items.push([D.ABSENT, `pas dans cette publication (${OC.count(outside)} départements)`]);
     return items;
   }
   function nationalOf({ card, std }, cell, rows) {
     if (std === "indirect") return [h("span", {}, "France : 1 par construction")];
     const hidden = rows.filter((row) => row.status === "s").length;
     return [h("span", { class: "nation-key", "aria-hidden": "true" }), h("span", {}, "France : "),
-      h("strong", {}, cell.status === "." ? OC.value(card, cell.value, std) : "non publié"),
+      h("strong", {}, cell.status === "." ? OC.value(card, cell.value, std) : cell.status === "s" ? "masqué" : "non publié"),
       cell.status === "." ? h("span", { class: "soft" }, " " + OC.between(card, cell.low, cell.high, std)) : null,
       hidden ? h("span", { class: "soft" }, ` · ${OC.count(rows.length - hidden)} territoires sur ${OC.count(rows.length)} montrés`) : null].filter(Boolean);
   }
@@ -219,12 +221,12 @@ OC.views = (() => {
     const body = [...rows].sort(compare).map((r) => {
       const g = OC.against(r, reference);
       return h("tr", {}, h("th", { scope: "row" }, h("a", { href: OC.address({ page: "territoire", t: r.key, y: String(view.year) }) }, r.label)),
-        r.status === "." ? [h("td", { class: "n" }, OC.value(card, r.value, std)), h("td", { class: "n" }, OC.between(card, r.low, r.high, std)), h("td", { class: "n" }, OC.count(r.num)), h("td", { class: "n" }, OC.count(r.den)),
+        r.status === "." ? [h("td", { class: "n" }, OC.value(card, r.value, std, OC.long(card))), h("td", { class: "n" }, OC.between(card, r.low, r.high, std)), h("td", { class: "n" }, OC.count(r.num)), h("td", { class: "n" }, OC.count(r.den)),
           h("td", {}, g ? OC.SIDES[g.side] : "")]
           : h("td", { colspan: 5, class: "masked" }, r.status === "s" ? "masqué : trop peu de personnes" : OC.stated(r)));
     });
     return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Tableau des valeurs" }, h("table", {},
-      h("caption", {}, titleOf(view) + ", " + subtitleOf(view)),
+      h("caption", {}, [titleOf(view), subtitleOf(view), OC.long(card) && std !== "indirect" ? card.unit : null].filter(Boolean).join(", ")),
       h("thead", {}, h("tr", {}, columns.map(([name], n) => h("th", { scope: "col", "aria-sort": order.by === n ? (order.down ? "descending" : "ascending") : "none" },
         h("button", { class: "sort", type: "button", onclick: () => { order = { by: n, down: order.by === n ? !order.down : n > 0 }; OC.app.again(); } }, name))))),
       h("tbody", {}, body)));
@@ -238,12 +240,13 @@ OC.views = (() => {
     return h("div", { class: "card" }, h("p", { class: "lead" }, t(card.says)), h("dl", {},
       line("Numérateur", t(card.numerator)), line("Dénominateur", t(card.denominator)),
       line("Exclusions", list(card.exclusions, (e) => typeof e === "string" ? e : t(e.text || e) || e.code)),
-      line("Méthode", [methods.interval, methods.standardisation].flat().filter(Boolean).map(t).join(" ; ")),
+      line("Méthode", [methods.interval, methods.standardisation].flat().filter(Boolean).map((each) => OC.method(t(each))).filter(Boolean).join(" ; ")),
       line("Limites", t(card.limits)), line("Sources", list(card.sources, flagged)),
-      line("Chiffres publiés ailleurs", list(card.benchmarks, (b) => typeof b === "string" ? b : [b.year, b.value, t(b.perimeter), t(b.source)].filter(Boolean).join(", "))),
+      line("Chiffres publiés ailleurs", list(card.benchmarks, (b) => typeof b === "string" ? b : [b.year, typeof b.value === "number" ? OC.value(card, b.value, "none") : b.value, t(b.perimeter), t(b.source)].filter(Boolean).join(", ") + (b.flag ? ` (${OC.FLAGS[b.flag] || b.flag})` : ""))),
       line("Unité affichée", (card.unit || "") + (card.scale && card.scale !== 1 ? ` (valeur publiée × ${OC.exact.format(card.scale)})` : "")),
       line("Identifiant", `${card.id}, version ${card.version || "1"}`),
       line("Cellules", card.cells ? `${OC.count(card.cells.total)} au total, ${OC.count(card.cells.shown)} montrées, ${OC.count(card.cells.hidden)} masquées` : null),
+      line("Retenus", list(card.omitted, (o) => `${OC.app.condition(o.condition)}, ${o.year} : ${OC.reason(o.reason)}`)),
       line("Années", card.years.map((y) => `${y} (${OC.state(y) || "état non précisé"})`).join(", "))));
   }
 
