@@ -10,7 +10,13 @@ for _category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
 
 from dagster_pyspark import LazyPySparkResource  # noqa: E402  (after the filters)
 
-from openchronic_assets.anonymisation.assets import public_patients, release  # noqa: E402
+from openchronic_assets.analytics.assets import risk_models  # noqa: E402
+from openchronic_assets.anonymisation.assets import (  # noqa: E402
+    indicator_release,
+    public_indicators,
+    public_patients,
+    release,
+)
 from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
 from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
 from openchronic_assets.ingestion.spark import configuration  # noqa: E402
@@ -29,10 +35,20 @@ refresh_years = dg.define_asset_job(
     description="The main job: raw tables, models, run reports, candidate release, for a range of "
     "care years.",
 )
+release_indicators = dg.define_asset_job(
+    "release_indicators",
+    selection=dg.AssetSelection.assets(public_indicators),
+    description="The candidate of public indicators, from the current build.",
+)
+analyse = dg.define_asset_job(
+    "analyse",
+    selection=dg.AssetSelection.groups("analytics"),
+    description="The analyses of the current build: models, scores, reports of the secure space.",
+)
 
 defs = dg.Definitions(
-    assets=[raw_tables, warehouse, run_reports, public_patients, release],
-    jobs=[ingest_deliveries, refresh_years],
+    assets=[raw_tables, warehouse, run_reports, public_patients, release, public_indicators, indicator_release, risk_models],
+    jobs=[ingest_deliveries, refresh_years, release_indicators, analyse],
     sensors=[delivery_sensor(ingest_deliveries), stale_sensor(refresh_years)],
     resources={"pyspark": LazyPySparkResource(spark_config=configuration())},
     # One process: one import, one JVM. A multiprocess run pays both again at each step.
