@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,12 @@ GROUPS = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let dbt parse the models once for all homes, servers and runs of the tests."""
+    if config.cache is not None:
+        os.environ.setdefault(PARSED_VARIABLE, str(config.cache.mkdir("parsed_models")))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let a worker take whole files, or whole groups of files (``--dist loadfile``)."""
@@ -34,14 +39,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return GROUPS.get(Path(file).name, file)
 
     return ByGroup(config, log)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_models(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let dbt parse the models once for all homes and servers of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PARSED_VARIABLE, str(request.config.cache.mkdir("parsed_models")))
-        yield
 
 
 @pytest.fixture
