@@ -20,6 +20,7 @@ from openchronic_assets.anonymisation.assets import (  # noqa: E402
 from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
 from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
 from openchronic_assets.ingestion.spark import configuration  # noqa: E402
+from openchronic_assets.publication.assets import atlas  # noqa: E402
 from openchronic_assets.reports.assets import run_reports  # noqa: E402
 from openchronic_assets.warehouse.assets import warehouse  # noqa: E402
 from openchronic_assets.warehouse.sensors import stale_sensor  # noqa: E402
@@ -47,7 +48,7 @@ analyse = dg.define_asset_job(
 )
 
 defs = dg.Definitions(
-    assets=[raw_tables, warehouse, run_reports, public_patients, release, public_indicators, indicator_release, risk_models],
+    assets=[raw_tables, warehouse, run_reports, public_patients, release, public_indicators, indicator_release, atlas, risk_models],
     jobs=[ingest_deliveries, refresh_years, release_indicators, analyse],
     sensors=[delivery_sensor(ingest_deliveries), stale_sensor(refresh_years)],
     resources={"pyspark": LazyPySparkResource(spark_config=configuration())},

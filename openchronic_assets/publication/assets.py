@@ -8,7 +8,7 @@ from openchronic_assets.publication.atlas import build_atlas
 from openchronic_assets.settings import home
 
 ATLAS = dg.AssetKey(["publication", "atlas"])
-INDICATORS = dg.AssetKey(["release", "indicators"])
+INDICATORS = dg.AssetKey(["release", "indicator_public"])
 
 
 @dg.asset(

@@ -33,7 +33,7 @@ MARK = ".openchronic-atlas"  # a folder that has it was written by us and may be
 
 _STATUS = {"shown": ".", "suppressed": "s", "absent": "a"}
 _SHORT = {"country": "", "region": "r", "department": "d"}
-# Marks of an identifier between tables; the page never needs the inside of a release's report.
+# Of the release's report the page needs no more.
 _REPORT = ("version", "kind", "build_id", "data_state", "flux_cutoff", "years", "k", "purpose")
 
 
@@ -247,9 +247,16 @@ class _Site:
             "condition_years": sorted(f"{slug(c)}.{y}" for c, y in self.of_condition),
             "place_years": sorted(f"{p}.{y}" for p, y in self.of_place),
             "extras": sorted(name.partition(".")[0] for name in extras),
-            "cells": {"total": self.count, "suppressed": self.suppressed},
+            "cells": self._counts(),
             "notes": self.release.notes,
         }
+
+    def _counts(self) -> dict[str, int]:
+        """Return how many cells there are and are hidden: the release's own count is of crude."""
+        told = self.release.report.get("cells")
+        if isinstance(told, dict) and {"total", "hidden"} <= set(told):
+            return {"total": int(told["total"]), "suppressed": int(told["hidden"])}
+        return {"total": self.count, "suppressed": self.suppressed}
 
     def _data(self, name: str, kind: str, document: Any) -> None:
         """Write a data file: a script that hands its document over, so that it opens from disk."""
