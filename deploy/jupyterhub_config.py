@@ -1,6 +1,6 @@
 """JupyterHub behind the proxy: who the proxy has let in is who the notebook is.
 
-The hub listens inside only, and takes the name from the header that the proxy sets on every request.
+The hub listens inside only, and takes the name from the header that the proxy always sets.
 Its image needs an authenticator of that kind: see docs/deployment.md.
 """
 

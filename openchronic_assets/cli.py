@@ -25,6 +25,7 @@ from openchronic_assets.commands import (
     ingestion,
     machine,
     nomenclatures,
+    operations,
     panel,
     releases,
     research,
@@ -55,6 +56,7 @@ app.add_typer(research.app, name="research")
 app.add_typer(risk_model.app, name="risk-model")
 app.add_typer(audit.app, name="audit")
 app.add_typer(audit.access_app)
+app.add_typer(operations.app)
 app.add_typer(audit.publish_app, name="publish")
 
 

@@ -10,6 +10,7 @@ for _category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
 
 from dagster_pyspark import LazyPySparkResource  # noqa: E402  (after the filters)
 
+from openchronic_assets.alert_sensors import deliveries_to_look_at, failed_runs  # noqa: E402
 from openchronic_assets.analytics.assets import risk_models  # noqa: E402
 from openchronic_assets.anonymisation.assets import (  # noqa: E402
     indicator_release,
@@ -50,7 +51,12 @@ analyse = dg.define_asset_job(
 defs = dg.Definitions(
     assets=[raw_tables, warehouse, run_reports, public_patients, release, public_indicators, indicator_release, atlas, risk_models],
     jobs=[ingest_deliveries, refresh_years, release_indicators, analyse],
-    sensors=[delivery_sensor(ingest_deliveries), stale_sensor(refresh_years)],
+    sensors=[
+        delivery_sensor(ingest_deliveries),
+        stale_sensor(refresh_years),
+        failed_runs,
+        deliveries_to_look_at,
+    ],
     resources={"pyspark": LazyPySparkResource(spark_config=configuration())},
     # One process: one import, one JVM. A multiprocess run pays both again at each step.
     executor=dg.in_process_executor,

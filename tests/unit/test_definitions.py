@@ -47,7 +47,8 @@ def described() -> str:
         resolved = defs.resolve_job_def(job.name)
         lines.append(f"job {job.name}: {len(resolved.asset_layer.selected_asset_keys)} assets")
     for sensor in sorted(defs.sensors or [], key=lambda each: each.name):
-        lines.append(f"sensor {sensor.name}: {', '.join(job.name for job in sensor.jobs)}")
+        jobs = ", ".join(target.job_name for target in sensor.targets) or "no job"
+        lines.append(f"sensor {sensor.name}: {jobs}")
     return "\n".join(lines) + "\n"
 
 
