@@ -87,14 +87,14 @@ def seal(folder: Path, **changes: Any) -> None:
     """Write ``report.json`` over the files that are there now."""
     files = [
         {
-            "name": path.relative_to(folder).as_posix(),
+            "file": path.relative_to(folder).as_posix(),
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         }
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != "report.json"
     ]
-    report = {"kind": "indicators", "version": folder.name, "build_id": "0" * 12, "k": FEWEST,
-              "files": files, **changes}  # fmt: skip
+    report = {"kind": "indicators", "state": "release", "version": folder.name,
+              "build_id": "0" * 12, "outputs": files, **changes}  # fmt: skip
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
 
 

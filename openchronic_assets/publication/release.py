@@ -138,8 +138,18 @@ def read(folder: Path) -> Release:
 
 
 def _check_seals(folder: Path, report: dict[str, Any]) -> None:
-    """Compare every file with its hash in the report, where the report has them."""
-    for name, seal in _seals(report):
+    """Refuse what is not published, and a file that is not the one that was."""
+    if report.get("state") != "release":
+        raise Refused(
+            f"{folder.name} is not a published release: publish it first (openchronic release "
+            "publish), the atlas shows nothing else"
+        )
+    seals = {
+        str(each["file"]): each["sha256"]
+        for each in report.get("outputs") or []
+        if isinstance(each, dict) and isinstance(each.get("sha256"), str) and "file" in each
+    }
+    for name, seal in sorted(seals.items()):
         path = (folder / name).resolve()
         if folder.resolve() not in path.parents or not path.is_file():
             raise Refused(f"{folder.name}: {name} is in the report and not in the folder")
@@ -147,19 +157,11 @@ def _check_seals(folder: Path, report: dict[str, Any]) -> None:
             raise Refused(
                 f"{folder.name}: {name} is not the file that the report seals; publish it again"
             )
-
-
-def _seals(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    files = report.get("files")
-    if isinstance(files, dict):
-        for name, each in files.items():
-            seal = each.get("sha256") if isinstance(each, dict) else each
-            if isinstance(seal, str):
-                yield str(name), seal
-    elif isinstance(files, list):
-        for each in files:
-            if isinstance(each, dict) and isinstance(each.get("sha256"), str):
-                yield str(each.get("name") or each.get("path") or each.get("file")), each["sha256"]
+    read_ = ["indicators.json", "territories.csv", *OPTIONAL]
+    read_ += [f"indicators/{path.name}" for path in (folder / "indicators").glob("*.csv")]
+    for name in read_:
+        if name not in seals and (folder / name).is_file():
+            raise Refused(f"{folder.name}: {name} is not sealed by the report; publish it again")
 
 
 def _known(each: Any, notes: list[str]) -> bool:

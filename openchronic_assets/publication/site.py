@@ -34,7 +34,7 @@ MARK = ".openchronic-atlas"  # a folder that has it was written by us and may be
 _STATUS = {"shown": ".", "suppressed": "s", "absent": "a"}
 _SHORT = {"country": "", "region": "r", "department": "d"}
 # Of the release's report the page needs no more.
-_REPORT = ("version", "kind", "build_id", "data_state", "flux_cutoff", "years", "k", "purpose")
+_REPORT = ("version", "kind", "build_id", "purpose", "published_at", "limits", "rules")
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def test_nothing_of_the_folder_but_the_release_reaches_the_site(
     planted = "PERSON_8f3a91c2"
     folder = write_release(tmp_path / "2021-indicators-00000003", indicators=1, years=(2021,))
     seal(folder, home="/data/" + planted, approvers=[planted])
+    (folder / "indicators" / "patient.parquet").write_text(planted, encoding="utf-8")
     (folder / "patient.csv").write_text(planted, encoding="utf-8")
     (folder / ".hidden").write_text(planted, encoding="utf-8")
     built = build(folder, tmp_path / "site").folder
@@ -182,6 +183,17 @@ def test_a_file_that_is_not_the_one_sealed_is_refused(tmp_path: Path) -> None:
         build(folder, tmp_path / "site")
     path.unlink()
     with pytest.raises(Refused, match="not in the folder"):
+        build(folder, tmp_path / "site")
+
+
+def test_a_candidate_and_a_file_without_a_seal_are_refused(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "2021-indicators-00000008", indicators=1, years=(2021,))
+    seal(folder, state="candidate")
+    with pytest.raises(Refused, match="publish it first"):
+        build(folder, tmp_path / "site")
+    seal(folder)
+    (folder / "variation.csv").write_text("indicator\n", encoding="utf-8")
+    with pytest.raises(Refused, match="not sealed"):
         build(folder, tmp_path / "site")
 
 

@@ -51,7 +51,7 @@ OC.app = (() => {
     const site = OC.get("site", "site");
     document.getElementById("pages").append(h("ul", {}, PAGES.map(([page, words]) => h("li", {}, h("a", { href: "#/" + page, "data-page": page }, words)))));
     const years = Object.keys(site.states);
-    document.getElementById("pied").append(h("p", {}, `Open Chronic, publication ${site.version}. `, years.length ? `Données : ${years.map((y) => `${y} ${OC.state(y)}`).join(", ")}. ` : "", h("a", { href: "#/a-propos" }, "Méthode, sources et licences")));
+    document.getElementById("pied").append(h("p", {}, site.report.purpose === "demonstration" ? h("strong", {}, "Démonstration : ces personnes sont inventées. ") : null, `Open Chronic, publication ${site.version}. `, years.length ? `Données : ${years.map((y) => `${y} ${OC.state(y)}`).join(", ")}. ` : "", h("a", { href: "#/a-propos" }, "Méthode, sources et licences")));
     document.getElementById("aller").addEventListener("click", (event) => { event.preventDefault(); document.getElementById("contenu").focus(); });
     show();
   });
