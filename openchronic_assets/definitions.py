@@ -49,7 +49,17 @@ analyse = dg.define_asset_job(
 )
 
 defs = dg.Definitions(
-    assets=[raw_tables, warehouse, run_reports, public_patients, release, public_indicators, indicator_release, atlas, risk_models],
+    assets=[
+        raw_tables,
+        warehouse,
+        run_reports,
+        public_patients,
+        release,
+        public_indicators,
+        indicator_release,
+        atlas,
+        risk_models,
+    ],
     jobs=[ingest_deliveries, refresh_years, release_indicators, analyse],
     sensors=[
         delivery_sensor(ingest_deliveries),

@@ -1,4 +1,4 @@
-"""The public patient table as an asset: recoded, gated, a candidate until two people approve."""
+"""Public releases as assets: protected, gated, candidates until two people approve."""
 
 import dagster as dg
 
@@ -14,6 +14,8 @@ from openchronic_assets.warehouse.rows import rows_of
 
 CANDIDATE = dg.AssetKey(["candidate", "patient_candidate"])
 RELEASE = dg.AssetKey(["release", "patient_public"])
+INDICATOR_CANDIDATE = dg.AssetKey(["candidate", "indicator_candidate"])
+INDICATOR_RELEASE = dg.AssetKey(["release", "indicator_public"])
 
 release = dg.AssetSpec(
     RELEASE,
@@ -95,6 +97,73 @@ def public_patients(context: dg.AssetExecutionContext):  # type: ignore[no-untyp
     )
     yield dg.AssetCheckResult(
         asset_key=CANDIDATE,
+        check_name="gate",
+        passed=all(check["passed"] for check in report["checks"]),
+        metadata={check["name"]: check["passed"] for check in report["checks"]},
+    )
+
+
+indicator_release = dg.AssetSpec(
+    INDICATOR_RELEASE,
+    deps=[INDICATOR_CANDIDATE],
+    group_name="release",
+    description="Les indicateurs que tout le monde peut lire et dont l'atlas est fait ; "
+    "`openchronic release publish` y porte un candidat que deux personnes approuvent.",
+    kinds={"csv"},
+)
+
+
+@dg.multi_asset(
+    name="public_indicators",
+    specs=[
+        dg.AssetSpec(
+            INDICATOR_CANDIDATE,
+            deps=[dg.AssetKey("indicator")],
+            group_name="release",
+            description="Les indicateurs par territoire, sexe et âge, cellules de moins de 11 "
+            "personnes masquées avec celles qui les trahiraient ; ici seulement si le contrôle "
+            "de sortie a accepté les fichiers écrits.",
+            kinds={"csv"},
+        )
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            "gate",
+            asset=INDICATOR_CANDIDATE,
+            blocking=True,
+            description="Seuils, statistiques inversées, intervalles de l'attaquant et "
+            "différences avec les autres diffusions, recalculés sur les fichiers écrits.",
+        )
+    ],
+)
+def public_indicators(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]
+    """Prepare the candidate of indicators of the current build."""
+    from openchronic_assets.releasing import prepare_indicator_candidate
+
+    try:
+        with producing():
+            report = prepare_indicator_candidate(home())
+    except Refused as error:
+        yield dg.AssetCheckResult(
+            asset_key=INDICATOR_CANDIDATE,
+            check_name="gate",
+            passed=False,
+            metadata={"why": str(error)},
+        )
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    cells = report["cells"]
+    yield dg.MaterializeResult(
+        asset_key=INDICATOR_CANDIDATE,
+        metadata={
+            "dagster/row_count": cells["shown"],
+            "version": report["version"],
+            "indicators": len(report["indicators"]),
+            "hidden": cells["hidden"],
+            "hidden_share": cells["hidden_share"],
+        },
+    )
+    yield dg.AssetCheckResult(
+        asset_key=INDICATOR_CANDIDATE,
         check_name="gate",
         passed=all(check["passed"] for check in report["checks"]),
         metadata={check["name"]: check["passed"] for check in report["checks"]},

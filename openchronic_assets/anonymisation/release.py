@@ -61,6 +61,7 @@ METHOD = "local-recoding-2"
 
 _ATTEMPT = ".attempt-"
 _VERSION = re.compile(r"\d{4}-[0-9a-f]{8}")
+_OF_ANY_KIND = re.compile(r"\d{4}-(indicators-)?[0-9a-f]{8}")
 _TABLES = ("patient.parquet", "patient.csv")
 
 
@@ -680,7 +681,7 @@ def _recover(home: Home) -> None:
     entries = journal.read(_journal(home))
     published = {e.get("version") for e in entries if e["event"] == "published"}
     for folder in sorted(home.release.iterdir()):
-        if not _VERSION.fullmatch(folder.name):
+        if not _OF_ANY_KIND.fullmatch(folder.name):
             continue
         begun = [
             e for e in entries if e["event"] == "publishing" and e.get("version") == folder.name

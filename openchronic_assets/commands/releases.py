@@ -24,13 +24,57 @@ def release_row(each: dict[str, Any]) -> dict[str, Any]:
 @app.command("list")
 def release_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List candidates and releases."""
+    from openchronic_assets.anonymisation.indicator_release import list_indicator_releases
     from openchronic_assets.anonymisation.release import list_releases
 
-    found = list_releases(find_home(home))
+    place = find_home(home)
+    found, of_indicators = list_releases(place), list_indicator_releases(place)
     if as_json:
-        print_json({"releases": found})
+        print_json({"releases": [*found, *of_indicators]})
     else:
         show([{"state": each["state"], **release_row(each)} for each in found])
+        if of_indicators:
+            show([{"state": each["state"], **_indicator_row(each)} for each in of_indicators])
+
+
+def _indicator_row(each: dict[str, Any]) -> dict[str, Any]:
+    cells = each.get("cells", {})
+    return {
+        **{name: each.get(name) for name in ("version", "purpose", "indicators")},
+        "years": ", ".join(str(year) for year in each.get("years", ())),
+        "shown": cells.get("shown"),
+        "hidden": cells.get("hidden"),
+    }
+
+
+@app.command("indicators")
+def release_indicators(
+    indicator: Annotated[
+        list[str] | None, typer.Option(help="Only this indicator; may be given several times.")
+    ] = None,
+    year: Annotated[
+        list[int] | None, typer.Option(help="Only this care year; may be given several times.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prepare the candidate of public indicators from the current build.
+
+    Counts by territory, sex and age, each cell under its rules; the gate judges the written files.
+    Two people then publish it, as any candidate: openchronic release publish VERSION.
+    """
+    from openchronic_assets.releasing import prepare_indicator_candidate
+
+    report = prepare_indicator_candidate(find_home(home), indicator, year)
+    if as_json:
+        print_json(report)
+        return
+    cells = report["cells"]
+    out.print(f"candidate {report['version']}: {len(report['indicators'])} indicators")
+    out.print(
+        f"  {cells['shown']:,} cells shown, {cells['hidden']:,} hidden "
+        f"({cells['hidden_share']:.1%}), {cells['absent']:,} without anybody"
+    )
 
 
 @app.command("report")

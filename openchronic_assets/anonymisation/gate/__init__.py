@@ -7,8 +7,8 @@ raises, is missing, measures nothing or NaN, a process that dies, hangs or answe
 refusal. Verdicts name columns and counts, never a value of a row.
 
 One request a kind of output: ``microdata`` (:class:`Request`), ``tables``, ``cube``, ``research``,
-and ``together`` for what only shows when they are put side by side. Requirements A01-A20 are
-mapped to the checks in docs/anonymisation.md.
+``indicators``, and ``together`` for what only shows when they are put side by side. Requirements
+A01-A20 are mapped to the checks in docs/anonymisation.md.
 """
 
 from __future__ import annotations
@@ -22,8 +22,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets.anonymisation.gate import cube, microdata, research, tables, together
+from openchronic_assets.anonymisation.gate import (
+    cube,
+    indicators,
+    microdata,
+    research,
+    tables,
+    together,
+)
 from openchronic_assets.anonymisation.gate.cube import CubeRequest
+from openchronic_assets.anonymisation.gate.indicators import IndicatorRequest
 from openchronic_assets.anonymisation.gate.microdata import Request
 from openchronic_assets.anonymisation.gate.research import ResearchRequest
 from openchronic_assets.anonymisation.gate.tables import TableRequest
@@ -37,6 +45,7 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "Check",
     "CubeRequest",
+    "IndicatorRequest",
     "Request",
     "ResearchRequest",
     "TableRequest",
@@ -49,7 +58,9 @@ __all__ = [
 
 DEFAULT_TIMEOUT = 600.0
 
-AnyRequest = Request | TableRequest | CubeRequest | ResearchRequest | TogetherRequest
+AnyRequest = (
+    Request | TableRequest | CubeRequest | ResearchRequest | TogetherRequest | IndicatorRequest
+)
 
 Evidence = Any
 
@@ -59,6 +70,7 @@ _KINDS: dict[type, tuple[type, dict[str, Callable[[Evidence], Finding]]]] = {
     CubeRequest: (cube.Evidence, cube.CHECKS),
     ResearchRequest: (research.Evidence, research.CHECKS),
     TogetherRequest: (together.Evidence, together.CHECKS),
+    IndicatorRequest: (indicators.Evidence, indicators.CHECKS),
 }
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 
