@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from openchronic_assets.commands import (
+    analyses,
     anonymise,
     atlas,
     audit,
@@ -52,6 +53,7 @@ app.add_typer(releases.app, name="release")
 app.add_typer(exports.app, name="export")
 app.add_typer(indicators.app, name="indicators")
 app.add_typer(indicators.explain_app)
+app.add_typer(analyses.app)
 app.add_typer(research.app, name="research")
 app.add_typer(risk_model.app, name="risk-model")
 app.add_typer(audit.app, name="audit")

@@ -126,7 +126,7 @@ class _Found:
         counts = units.kind in ("proportion", "rate")
         known = units.size > 0
         expected = np.nan_to_num(units.expected, nan=0.0)
-        why = np.where(~known, "no_denominator", "")
+        why = np.where(~known, "no_denominator", "").astype(object)
         if counts:
             why[known & (expected <= 0)] = "nothing_expected"
         else:
@@ -176,10 +176,10 @@ class _Found:
         self.say("systematic_component", s.systematic_component(self.o, self.e), few)
         self.say("systematic_component_5_95", s.systematic_component_5_95(self.o, self.e), few)
         test = s.heterogeneity(self.o, self.e)
-        self.say("chi_square", test and test.chi_square, few)
-        self.say("chi_square_p_value", test and test.p_value, few)
+        self.say("chi_square", test.chi_square if test else None, few)
+        self.say("chi_square_p_value", test.p_value if test else None, few)
         shrunk = s.marshall(self.o, self.e)
-        self.say("marshall_variance", shrunk and shrunk.variance, few)
+        self.say("marshall_variance", shrunk.variance if shrunk else None, few)
         if shrunk:
             self.columns["shrunken_ratio"] = shrunk.shrunken
         names = ("log_variance", "log_variance_low", "log_variance_high", "reliable_units")
