@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
-from small_deliveries import openchronic, row, tree, write
+from small_deliveries import lake_rows, openchronic, row, tree, write
 
 from openchronic_assets import alert_sensors, alerts, audit, backup, materials
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
@@ -178,6 +178,25 @@ def test_without_the_lake_what_can_be_made_again_is_left_out(lived: Home, tmp_pa
     backup.restore(new, tmp_path / "b")
     assert not list(new.raw.rglob("*.parquet")) and not list(new.deliveries.iterdir())
     assert list(new.landing.rglob("*.csv"))
+
+
+def test_another_secret_makes_other_pseudonyms_of_the_same_rows(
+    ingested: Home, home: Home, tmp_path: Path
+) -> None:
+    """Rotation: in a new home, from what was landed; never in place (runbooks/leaked-secret.md)."""
+
+    def people(place: Home) -> list[str]:
+        return sorted(str(each["ben_nir_psa"]) for each in lake_rows(place.raw, "er_prs_f"))
+
+    shutil.copytree(ingested.landing, home.landing, dirs_exist_ok=True)
+    delivered(home, "first", 3, 4, 1)
+    assert len(people(home)) == len(people(ingested)) == 4
+    assert not set(people(home)) & set(people(ingested))
+    again = Home(tmp_path / "again")
+    shutil.copytree(ingested.root, again.root)
+    (again.vault / "pseudonym.key").write_text("x" * 40)
+    with pytest.raises(Refused, match="another secret"):
+        delivered(again, "second", 4, 2)
 
 
 # --- clean-up -----------------------------------------------------------------------------------
