@@ -6,6 +6,7 @@ drawn twice counts twice, with all their rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,8 +97,8 @@ def calibration(
     y: Floats,
     p: Floats,
     weight: Floats | None = None,
-    start: tuple[float, float] = (0.0, 1.0),
-    steps: int = 30,
+    start: tuple[float, float] | None = None,
+    steps: int = 60,
 ) -> tuple[float, float]:
     """Return intercept and slope of the regression of what happens on the log-odds of the risk.
 
@@ -109,23 +110,33 @@ def calibration(
     x = logit(p)
     if not 0 < (w * y).sum() < w.sum() or np.ptp(x[w > 0]) < 1e-9:
         return float("nan"), float("nan")
-    a, b = start
+    middle = float(np.average(x, weights=w))
+    spread = float(np.sqrt(np.average((x - middle) ** 2, weights=w)))
+    z = (x - middle) / spread
+    if start is None:
+        rate = float(np.average(y, weights=w))
+        a, b = math.log(rate / (1 - rate)), 0.0
+    else:
+        a, b = start[0] + start[1] * middle, start[1] * spread
     for _ in range(steps):
-        chance = 1 / (1 + np.exp(-np.clip(a + b * x, -50, 50)))
+        chance = 1 / (1 + np.exp(-np.clip(a + b * z, -50, 50)))
         v = w * chance * (1 - chance)
         error = w * (y - chance)
-        g0, g1 = error.sum(), (error * x).sum()
-        h00, h01, h11 = v.sum(), (v * x).sum(), (v * x * x).sum()
+        g0, g1 = error.sum(), (error * z).sum()
+        h00, h01, h11 = v.sum(), (v * z).sum(), (v * z * z).sum()
         det = h00 * h11 - h01 * h01
         if not det > 1e-12:
             return float("nan"), float("nan")
         da, db = (h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det
+        # A full step may overshoot where risks are extreme.
+        longest = max(abs(da), abs(db))
+        da, db = (da, db) if longest <= 1 else (da / longest, db / longest)
         a, b = a + da, b + db
-        if abs(b) > 100 or abs(a) > 500:
-            return float("nan"), float("nan")
-        if abs(da) + abs(db) < 1e-9:
-            return a, b
-    return (a, b) if steps < 10 else (float("nan"), float("nan"))
+        if abs(b) > 50 or abs(a) > 500:
+            break
+        if longest < 1e-10 or (start is not None and longest < 1e-6):
+            return a - b * middle / spread, b / spread
+    return float("nan"), float("nan")
 
 
 def net_benefit(y: Floats, p: Floats, thresholds: Floats) -> Floats:
@@ -262,7 +273,7 @@ def intervals(
             if np.isnan(start[1]):
                 intercept, slope = start
             else:
-                intercept, slope = calibration(y, p, w, start, steps=4)
+                intercept, slope = calibration(y, p, w, start)
             values[name][replicate] = (
                 _auroc(y, order, ends, w), _auprc(y, order, ends, w), brier(y, p, w),
                 scaled_brier(y, p, w), log_loss(y, p, w), slope, intercept,
