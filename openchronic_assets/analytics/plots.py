@@ -173,13 +173,18 @@ def bars(title: str, values: Mapping[str, float], unit: str = "") -> str:
     )
 
 
-def stacked(title: str, columns: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
-    """Return columns of shares that make 100 %, one column a name, one colour a series."""
+def stacked(
+    title: str,
+    columns: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    colours: Mapping[str, str],
+) -> str:
+    """Return columns of shares that make 100 %, one column a name, the colour of each series."""
     plot = Plot(title, (0, len(columns)), (0, 100), "", "%", names=columns)
     total = [sum(each[place] for each in series.values()) for place in range(len(columns))]
     base = [0.0] * len(columns)
-    for rank, (name, values) in enumerate(series.items()):
-        colour = COLOURS[rank % len(COLOURS)]
+    for name, values in series.items():
+        colour = colours[name]
         for place, value in enumerate(values):
             share = 100 * value / total[place] if total[place] else 0.0
             if share:

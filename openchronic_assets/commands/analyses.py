@@ -87,3 +87,39 @@ def variation(
                "systematic_component", "log_variance", "median_odds_ratio", "moran")  # fmt: skip
     show([{name: one[name] for name in columns} for one in told["indicators"]])
     out.print(f"page: {told['page']}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def typology(
+    pathway: Annotated[str, typer.Argument(help="A pathway of ref_pathway, such as ald_8.")],
+    first: Annotated[int, typer.Option(help="First month; 0 holds the index.")] = 0,
+    last: Annotated[int, typer.Option(help="Last month, up to 36.")] = 11,
+    method: Annotated[str, typer.Option(help="om, hamming, dhd or lcs.")] = "om",
+    clustering: Annotated[str, typer.Option(help="pam or ward.")] = "pam",
+    types: Annotated[
+        int | None, typer.Option(help="How many; else the best silhouette of 3 to 8.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Distinct sequences compared.")] = 5000,
+    seed: SeedOption = 0,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sort the pathways of people into types, and map what follows what, as a French page."""
+    from openchronic_assets.analytics.typology import report
+
+    with drawn(as_json):
+        told = report.run(
+            find_home(home), pathway, first=first, last=last, method=method,
+            clustering=clustering, types=types, most=most, seed=seed,
+        )  # fmt: skip
+    if as_json:
+        print_json(told)
+        return
+    why = told["reasons"]
+    show(
+        [
+            {"measure": label, "value": told[name], "no value because": why.get(name, "")}
+            for name, label in report.FACTS.items()
+        ]
+    )
+    out.print(f"page: {told['page']}", highlight=False, soft_wrap=True)
