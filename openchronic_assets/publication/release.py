@@ -8,13 +8,14 @@ shown soundly is refused; what is only incomplete is told, and the site explains
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 
@@ -24,14 +25,17 @@ STATUSES = ("shown", "suppressed", "absent")
 STANDARDS = ("none", "direct", "indirect")
 OPTIONAL = ("variation.csv", "pathways.json", "network.json")
 
+_COLUMNS = (
+    "condition", "year", "level", "code", "sex", "age_group", "denominator_type", "std", "status",
+    "num", "den", "value", "low", "high",
+)  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
 _CODE = re.compile(r"[A-Za-z0-9_+<>. -]{1,40}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 _YEAR = re.compile(r"\d{4}")
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One row of ``indicators/<id>.csv``; the numbers are its text, or None."""
 
     condition: str
@@ -77,12 +81,20 @@ class Release:
             OpenChronicError: the file is not one of cells.
         """
         path = self.folder / "indicators" / f"{indicator}.csv"
-        for line, row in _rows(path):
+        rows = _rows(path)
+        head = next(rows, (1, []))[1]
+        if missing := sorted(set(_COLUMNS) - set(head)):
+            raise OpenChronicError(
+                f"indicators/{path.name} has no column {', '.join(missing)}; make the release again"
+            )
+        # Places of what a cell is made of; a file of an older release has no reasons.
+        at = [head.index(name) if name in head else -1 for name in Cell._fields]
+        for line, row in rows:
             try:
-                yield _cell(row)
+                yield _cell([row[each] if each >= 0 else "" for each in at])
             except _Withheld as error:
                 raise Refused(f"indicators/{path.name}, line {line}: {error}") from None
-            except (KeyError, TypeError, ValueError) as error:
+            except (IndexError, ValueError) as error:
                 raise OpenChronicError(
                     f"indicators/{path.name}, line {line}: not a cell of a release ({error}); "
                     "make the release again"
@@ -92,6 +104,10 @@ class Release:
         """Return one of ``OPTIONAL`` where the release has it."""
         path = self.folder / name
         return path if path.is_file() else None
+
+
+# Few codes, millions of rows: each is looked at once.
+_year, _name, _code = (functools.lru_cache(pattern.fullmatch) for pattern in (_YEAR, _NAME, _CODE))
 
 
 class _Withheld(ValueError):
@@ -197,7 +213,10 @@ def _territories(folder: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     found = []
-    for line, row in _rows(path):
+    rows = _rows(path)
+    head = next(rows, (1, []))[1]
+    for line, values in rows:
+        row = dict(zip(head, values, strict=False))
         level, code = row.get("level") or "", row.get("code") or ""
         if not _NAME.fullmatch(code) or level not in LEVELS:
             raise OpenChronicError(f"territories.csv, line {line}: not a level and a code")
@@ -212,37 +231,34 @@ def _territories(folder: Path) -> list[dict[str, str]]:
     return found
 
 
-def _cell(row: dict[str, str]) -> Cell:
-    if row["level"] not in LEVELS:
-        raise ValueError("unknown level")
-    if row["status"] not in STATUSES:
-        raise ValueError("unknown status")
-    if row["std"] not in STANDARDS:
-        raise ValueError("unknown std")
-    if not _YEAR.fullmatch(row["year"]) or not _NAME.fullmatch(row["code"]):
+def _cell(row: list[str]) -> Cell:
+    condition, year, level, code, sex, age_group, denominator_type, std, status, reason = row[:10]
+    if level not in LEVELS or status not in STATUSES or std not in STANDARDS:
+        raise ValueError("level, status or std")
+    if not _year(year) or not _name(code):
         raise ValueError("year or code")
-    for name in ("condition", "sex", "age_group", "denominator_type"):
-        if not _CODE.fullmatch(row[name]):
-            raise ValueError(name)
-    numbers = {name: row.get(name) or None for name in NUMBERS}
-    for name, text in numbers.items():
-        if text is not None and not _NUMBER.fullmatch(text):
-            raise ValueError(f"{name} is not a number")
-    if row["status"] != "shown" and any(numbers.values()):
-        raise _Withheld(f"a {row['status']} cell holds a number; nothing was built")
-    if row["status"] == "shown" and numbers["value"] is None:
+    if not (_code(condition) and _code(sex) and _code(age_group) and _code(denominator_type)):
+        raise ValueError("condition, sex, age_group or denominator_type")
+    numbers = row[10:]
+    for text in numbers:
+        if text and not _NUMBER.fullmatch(text):
+            raise ValueError("a number")
+    if status != "shown" and any(numbers):
+        raise _Withheld(f"a {status} cell holds a number; nothing was built")
+    if status == "shown" and not numbers[2]:
         raise _Withheld("a shown cell holds no value; nothing was built")
+    num, den, value, low, high = (text or None for text in numbers)
     return Cell(
-        row["condition"], int(row["year"]), row["level"], row["code"], row["sex"],
-        row["age_group"], row["denominator_type"], row["std"], row["status"],
-        row.get("reason") or "", **numbers,
+        condition, int(year), level, code, sex, age_group, denominator_type, std, status, reason,
+        num, den, value, low, high,
     )  # fmt: skip
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines of a file of values with their number; the first is the heading."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from enumerate(csv.DictReader(file), 2)
+            yield from enumerate(csv.reader(file), 1)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OpenChronicError(f"{path.name} of the release cannot be read") from error
 
