@@ -11,7 +11,7 @@ for _category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
 from dagster_pyspark import LazyPySparkResource  # noqa: E402  (after the filters)
 
 from openchronic_assets.alert_sensors import deliveries_to_look_at, failed_runs  # noqa: E402
-from openchronic_assets.analytics.assets import risk_models  # noqa: E402
+from openchronic_assets.analytics.assets import practice, risk_models  # noqa: E402
 from openchronic_assets.anonymisation.assets import (  # noqa: E402
     indicator_release,
     public_indicators,
@@ -59,6 +59,7 @@ defs = dg.Definitions(
         indicator_release,
         atlas,
         risk_models,
+        practice,
     ],
     jobs=[ingest_deliveries, refresh_years, release_indicators, analyse],
     sensors=[

@@ -96,3 +96,70 @@ def risk_models(context: dg.AssetExecutionContext) -> Iterator[Any]:
             )
     except OpenChronicError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+
+
+PRACTICE_SPECS = [
+    _spec(
+        "network",
+        "Réseau des professionnels qui partagent des patients : liens retenus, communautés, "
+        "centralités, densité de soins et fragmentation, lien ville-hôpital, aires d'attraction. "
+        "Les tables par professionnel et par personne ne se diffusent jamais.",
+        _keys(("provider_contact", "person_year", "care_event", "measure_coordination",
+               "hospital_stay")),
+        "networkit",
+    ),
+    _spec(
+        "variation",
+        "Variations de pratique de chaque indicateur, par région, département, hôpital et médecin "
+        "traitant : quotients, composante systématique, variance bayésienne, corrélation "
+        "intra-classe, entonnoirs, autocorrélation spatiale. Les résultats par médecin restent "
+        "dans l'espace sécurisé.",
+        _keys(("indicator", "person_year", "ald_population", "person_comorbidity",
+               "int_treating_doctor", "hospital_stay")),
+        "scipy",
+    ),
+    _spec(
+        "typology",
+        "Typologie de chaque parcours : distances entre suites d'états, types, parcours médoïdes, "
+        "et carte de ce qui suit quoi avec ses attentes. Les petits types sont réunis.",
+        _keys(("pathway_state", "pathway_follows", "person")),
+        "numpy",
+    ),
+]  # fmt: skip
+
+
+@dg.multi_asset(
+    name="practice",
+    specs=PRACTICE_SPECS,
+    partitions_def=yearly(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,
+    pool="dbt",
+)
+def practice(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Write the reports of networks, variation and pathways of the years asked for."""
+    from openchronic_assets.analytics.network import report as network
+    from openchronic_assets.analytics.typology import report as typology
+    from openchronic_assets.analytics.variation import report as variation
+    from openchronic_assets.analytics.variation.study import LEVELS
+
+    place = home()
+    years = [int(key) for key in context.partition_keys]
+    chosen = context.selected_asset_keys
+    try:
+        for spec in PRACTICE_SPECS:
+            if spec.key not in chosen:
+                continue
+            name = spec.key.path[-1]
+            if name == "network":
+                pages = [network.run(place, year)["page"] for year in years]
+            elif name == "variation":
+                pages = [variation.run(place, y, level)["page"] for y in years for level in LEVELS]
+            else:
+                pages = [each["page"] for each in typology.run_all(place)]
+            yield dg.MaterializeResult(
+                asset_key=spec.key,
+                metadata={"pages": len(pages), "report": dg.MetadataValue.path(pages[-1])},
+            )
+    except OpenChronicError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None

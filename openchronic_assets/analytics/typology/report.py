@@ -64,6 +64,13 @@ def run(home: Home, pathway: str, **options: Any) -> dict[str, Any]:
     return write(home, found, label)
 
 
+def run_all(home: Home, **options: Any) -> list[dict[str, Any]]:
+    """Make the typology of each pathway of a home, in order of name."""
+    with warehouse.connect(home) as connection:
+        names = list(analysis.pathways(connection))
+    return [run(home, name, **options) for name in names]
+
+
 def write(home: Home, found: Typology, label: str) -> dict[str, Any]:
     """Write the page and the tables of a typology; return its facts and the files."""
     facts = {

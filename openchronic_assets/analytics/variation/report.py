@@ -169,7 +169,11 @@ def blocks(level: str, studies: Sequence[Study], labels: dict[str, str]) -> list
             ["indicateur", "unités", "écartées", "quotient 5-95", "coefficient pondéré",
              "SCV × 100", "variance bayésienne", "95 %", "corrélation intra-classe",
              "rapport de cotes médian", "hors de 99,8 %", "I de Moran", "p"],
-            [_row(one, labels) for one in ordered],
+            [
+                _row(one, labels)
+                for one in ordered
+                if any(one.summary[name] is not None for name in STATISTICS)
+            ],
         ),
         page.text(
             "SCV × 100 : moins de 3 faible, 3 à 5 modérée, 5 à 10 forte, plus de 10 très forte "
@@ -280,22 +284,21 @@ def _funnel(one: Study, labels: dict[str, str]) -> list[page.Block]:
 
 
 def _absences(studies: Sequence[Study], labels: dict[str, str]) -> list[page.Block]:
-    rows = []
+    of_reason: dict[str, list[str]] = {}
     for one in studies:
         by_reason: dict[str, list[str]] = {}
         for name, reason in one.reasons.items():
             by_reason.setdefault(reason, []).append(WORDS[name])
-        told = [f"{', '.join(names)} : {REASONS[why]}" for why, names in by_reason.items()]
-        told += [f"{count} unité(s) écartée(s) : {REASONS[why]}" for why, count in
-                 one.left_out.items()]  # fmt: skip
-        if small := one.summary["units_of_small_expected"]:
-            told.append(f"{small} unité(s) de moins d'un cas attendu : SCV fragile")
-        name = _name(one, labels)
-        if told:
-            rows.append([name, " ; ".join(told)])
+        told = [f"{REASONS[why]} : {', '.join(names)}" for why, names in by_reason.items()]
+        told += [f"unités écartées : {REASONS[why]}" for why in one.left_out]
+        if one.summary["units_of_small_expected"]:
+            told.append("unités de moins d'un cas attendu : SCV fragile")
+        for words in told:
+            of_reason.setdefault(words, []).append(_name(one, labels))
+    rows = [[words, len(names), " ; ".join(names)] for words, names in of_reason.items()]
     if not rows:
         return []
     return [
         page.heading("Ce qui n'a pas pu être calculé, et pourquoi"),
-        page.table(["indicateur", "motif"], rows),
+        page.table(["motif", "indicateurs", "lesquels"], rows),
     ]

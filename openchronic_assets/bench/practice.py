@@ -1,0 +1,92 @@
+"""Networks and practice variation at the size of a large region: time and memory."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+from openchronic_assets import progress
+from openchronic_assets.bench.cases import case
+from openchronic_assets.bench.measure import measure
+from openchronic_assets.errors import OpenChronicError, UsageError
+
+BAR_PROJECTION = (30.0, 4_000.0)  # seconds, megabytes
+BAR_COMMUNITIES = (120.0, 6_000.0)
+BAR_VARIATION = 10.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many persons and providers meet, ten providers a person."""
+
+    persons: int
+    providers: int
+    indicators: int
+
+
+SIZES = {
+    "small": Size(20_000, 2_000, 10),
+    "medium": Size(200_000, 20_000, 100),
+    "full": Size(1_000_000, 100_000, 100),
+}
+
+
+def practice_cases(size: str = "small") -> list[dict[str, Any]]:
+    """Return the figures of the projection, of backbone and communities, and of variation.
+
+    The pairs are invented (``practice_steps.draw``). Beside each figure stands its yardstick: the
+    same projection by SQL in DuckDB, whose edges must be the same; random numbers drawn and sorted for
+    variation. Bars hold at the full size; seconds are those of the step without its start.
+
+    Raises:
+        UsageError: no such size.
+        OpenChronicError: a step failed, or the two projections differ.
+    """
+    if size not in SIZES:
+        raise UsageError(f"no size {size!r}; there are: {', '.join(SIZES)}")
+    chosen = SIZES[size]
+    full = size == "full"
+    with tempfile.TemporaryDirectory(prefix="openchronic-bench-") as folder:
+        given = {"folder": folder, "providers": chosen.providers}
+        progress.report("practice", 0, 5)
+        drawn = measure("draw", module="practice_steps", persons=chosen.persons, **given).result
+        progress.report("practice", 1, 5)
+        projected = measure("project", module="practice_steps", **given)
+        progress.report("practice", 2, 5)
+        joined = measure("yardstick", module="practice_steps", **given)
+        for name in ("edges", "shared"):
+            if projected.result[name] != joined.result[name]:
+                raise OpenChronicError(f"the two projections differ in {name}")
+        progress.report("practice", 3, 5)
+        thinned = measure("thin", module="practice_steps", **given)
+        progress.report("practice", 4, 5)
+    varied = measure("vary", module="practice_steps", indicators=chosen.indicators, departments=101)
+    progress.report("practice", 5, 5)
+
+    def bar(value: float) -> float | None:
+        return value if full else None
+
+    label = f"{drawn['pairs']:,} pairs, {chosen.providers:,} providers"
+    return [
+        case(
+            f"projection, {label}", projected.result["seconds"], "s", bar(BAR_PROJECTION[0])
+        ),
+        case("projection, peak memory", projected.peak, "MB", bar(BAR_PROJECTION[1])),
+        case("yardstick: the same in SQL (DuckDB)", joined.result["seconds"], "s"),
+        case("projection / yardstick",
+             projected.result["seconds"] / max(joined.result["seconds"], 1e-9), "times"),
+        case(
+            f"backbone and communities, {projected.result['edges']:,} edges",
+            thinned.result["seconds"], "s", bar(BAR_COMMUNITIES[0]),
+        ),
+        case("backbone alone", thinned.result["backbone"], "s"),
+        case("backbone and communities, peak memory", thinned.peak, "MB",
+             bar(BAR_COMMUNITIES[1])),
+        case("communities", thinned.result["communities"], "communities"),
+        case(
+            f"variation, {chosen.indicators} indicators x 101 departments",
+            varied.result["seconds"], "s", BAR_VARIATION,
+        ),
+        case("yardstick: 20 million random numbers drawn and sorted", varied.result["yardstick"], "s"),
+    ]  # fmt: skip
