@@ -36,8 +36,8 @@ def practice_cases(size: str = "small") -> list[dict[str, Any]]:
     """Return the figures of the projection, of backbone and communities, and of variation.
 
     The pairs are invented (``practice_steps.draw``). Beside each figure stands its yardstick: the
-    same projection by SQL in DuckDB, whose edges must be the same; random numbers drawn and sorted for
-    variation. Bars hold at the full size; seconds are those of the step without its start.
+    same projection by SQL in DuckDB, whose edges must be the same; random numbers drawn and sorted
+    for variation. Bars hold at the full size; seconds are those of the step without its start.
 
     Raises:
         UsageError: no such size.
@@ -88,5 +88,5 @@ def practice_cases(size: str = "small") -> list[dict[str, Any]]:
             f"variation, {chosen.indicators} indicators x 101 departments",
             varied.result["seconds"], "s", BAR_VARIATION,
         ),
-        case("yardstick: 20 million random numbers drawn and sorted", varied.result["yardstick"], "s"),
+        case("yardstick: 20 million numbers drawn and sorted", varied.result["yardstick"], "s"),
     ]  # fmt: skip
