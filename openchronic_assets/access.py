@@ -259,13 +259,15 @@ def _rows(project: Project, table: str, columns: Columns) -> list[str] | None:
     else:
         return None
     if "person_id" in names:
-        inside = f"select p.person_id from {{person_year}} as p where p.year {years}"
+        # Pairs, and not a subquery that names the row: that one is run again for each row.
+        pairs = "year" in names and not everywhere
+        key = 'm.person_id, m."year"' if pairs else "m.person_id"
+        found = "p.person_id, p.year" if pairs else "p.person_id"
+        inside = f"select {found} from {{person_year}} as p where p.year {years}"
         if not everywhere:
             inside += f" and p.department in ({places})"
-        if "year" in names and not everywhere:
-            inside += ' and p.year = m."year"'
         if not everywhere or "year" not in names:
-            conditions.append(f"m.person_id in ({inside})")
+            conditions.append(f"({key}) in ({inside})")
         return conditions
     if everywhere:
         return conditions
