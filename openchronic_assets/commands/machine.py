@@ -63,10 +63,10 @@ def docs(
     as_json: JsonOption = False,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the page.")] = True,
 ) -> None:
-    """Build the documentation of the tables, one page that needs no internet."""
-    from openchronic_assets.exports.docs import build_docs
+    """Build the documentation portal, which needs no internet, and open its entrance."""
+    from openchronic_assets.exports.portal import build_portal
 
-    page = build_docs(find_home(home))
+    page = build_portal(find_home(home))
     if as_json:
         print_json({"page": str(page)})
         return

@@ -1,10 +1,10 @@
-"""The documentation of the tables: one HTML file, readable without internet."""
+"""The page of the tables and their lineage, made by dbt: one HTML file without internet."""
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 from openchronic_assets.errors import OpenChronicError
@@ -16,8 +16,8 @@ from openchronic_assets.warehouse.run import quiet_arguments, quiet_environment
 _SHOWN_META = ("population_scope", "description_en")
 
 
-def build_docs(home: Home) -> Path:
-    """Write dbt's documentation of the project to ``exports/docs/index.html`` and return it.
+def tables_page(home: Home) -> tuple[str, dict[str, Any]]:
+    """Return dbt's documentation of the project as one page of HTML, and dbt's manifest.
 
     Models, columns, types, tests and their lineage, from what is declared beside the models: no
     database is asked, so the page is the same before the first build and after it.
@@ -41,6 +41,7 @@ def build_docs(home: Home) -> Path:
         )
     manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     catalog = json.loads((target / "catalog.json").read_text(encoding="utf-8"))
+    plain = copy.deepcopy(manifest)
     _fill(catalog, manifest)
     _tidy(manifest)
     _add_cards(manifest)
@@ -49,7 +50,7 @@ def build_docs(home: Home) -> Path:
         text = json.dumps(document, ensure_ascii=False).replace("</", "<\\/")
         page = page.replace(f'"{mark}.JSON INLINE DATA"', text)
     shutil.rmtree(folder, ignore_errors=True)
-    return _put(home.exports / "docs" / "index.html", page)
+    return page, plain
 
 
 def _fill(catalog: dict[str, Any], manifest: dict[str, Any]) -> None:
@@ -93,11 +94,3 @@ def _add_cards(manifest: dict[str, Any]) -> None:
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and (cards := described(node["name"])):
             node["description"] = f"{node['description']}\n\n{cards}"
-
-
-def _put(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-    return path

@@ -117,3 +117,21 @@ def cells(release: Path) -> dict[tuple[str, ...], dict[str, str]]:
         for path in (release / "indicators").glob("*.csv")
         for row in csv.DictReader(path.open(encoding="utf-8"))
     }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def axe() -> Callable[[Any], list[str]]:
+    """Return the serious faults that axe-core finds in an open page."""
+    source = Path(__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+
+    def faults(page: Any) -> list[str]:
+        if not page.evaluate("typeof axe === 'object'"):
+            page.evaluate(source)
+        found: list[str] = page.evaluate(
+            "() => axe.run(document, {resultTypes: ['violations']}).then(r => r.violations"
+            ".filter(v => ['serious', 'critical'].includes(v.impact))"
+            ".map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160)).slice(0, 3)))"
+        )
+        return found
+
+    return faults

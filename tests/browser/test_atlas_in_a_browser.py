@@ -26,7 +26,6 @@ Cells = dict[tuple[str, ...], dict[str, str]]
 FIRST = ("prevalence_0", "ald_08")  # the indicator that opens, and its condition
 # Departments whose middle is their own.
 COMPACT = ("23", "48", "09", "46", "32", "12", "15", "19", "03", "21", "36", "71", "18", "45", "51")
-AXE = Path(__file__).with_name("axe.min.js")
 
 
 def french(value: float | Decimal, places: int) -> str:
@@ -308,23 +307,16 @@ def test_the_views_equal_the_release(opened: Opened, address: str, cells: Cells)
 @pytest.mark.long
 @pytest.mark.parametrize("width", [360, 1366])
 def test_nothing_overflows_and_the_rules_of_access_hold(
-    opened: Opened, address: str, width: int
+    opened: Opened, address: str, axe: Callable[[Any], list[str]], width: int
 ) -> None:
     page = opened(address, width=width)
     hashes = ["#/carte?t=d29&a=00-19&s=1", "#/carte?o=tableau", "#/carte?o=definition",
               "#/carte?o=entonnoir", "#/territoire?t=d29", "#/comparer", "#/maladie",
               "#/indicateurs", "#/a-propos", "#/carte?y=1999"]  # fmt: skip
-    source = AXE.read_text(encoding="utf-8")
-    page.evaluate(source)
     for hash_ in hashes:
         go(page, hash_)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"), hash_
-        found = page.evaluate(
-            "() => axe.run(document, {resultTypes: ['violations']}).then(r => r.violations"
-            ".filter(v => ['serious', 'critical'].includes(v.impact))"
-            ".map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160)).slice(0, 3)))"
-        )
-        assert found == [], hash_
+        assert axe(page) == [], hash_
 
 
 def test_the_site_opens_from_the_disk_too(opened: Opened, site: Path) -> None:
