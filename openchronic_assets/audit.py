@@ -75,6 +75,25 @@ def record(home: Home, event: str, **facts: Any) -> dict[str, Any]:
     return journal.append(path_of(home), event, **{"user": account(), **facts})
 
 
+def head(home: Home) -> str:
+    """Return the number and hash of the last entry, ``SEQ:SHA256``."""
+    written = entries(home)
+    return f"{written[-1]['seq']}:{written[-1]['sha256']}" if written else f"0:{journal.START}"
+
+
+def seal(home: Home) -> list[str]:
+    """Give journals of version 0.1 the heads that they lack; return their names.
+
+    What was cut off before cannot be told any more: the entry says from where on it can.
+    """
+    sealed = [
+        path.name for path in (path_of(home), home.vault / "budget.jsonl") if journal.seal(path)
+    ]
+    if sealed:
+        record(home, "journal_sealed", journals=sealed)
+    return sealed
+
+
 def verify(home: Home, expected: Iterable[str] = ()) -> dict[str, Any]:
     """Check the chain from the first entry to the last, and that no end is missing.
 
@@ -96,18 +115,17 @@ def verify(home: Home, expected: Iterable[str] = ()) -> dict[str, Any]:
     spent = journal.read(ledger)
     _has_head(ledger, spent)
     known = {f"{each['seq']}:{each['sha256']}" for each in written}
-    for head in expected:
-        number, _, mark = head.partition(":")
+    for noted in expected:
+        number, _, mark = noted.partition(":")
         if not number.isdigit() or len(mark) != 64:
             raise UsageError("--expect is NUMBER:SHA256, as openchronic audit verify prints it")
-        if int(number) and head not in known:
+        if int(number) and noted not in known:
             raise OpenChronicError(
                 f"the journal does not hold entry {number} as it was noted: it was written again "
                 "from there or before; keep it as it is and find out who wrote to the vault"
             )
-    last = written[-1] if written else {"seq": 0, "sha256": journal.START}
     return {
-        "head": f"{last['seq']}:{last['sha256']}",
+        "head": head(home),
         "entries": len(written),
         "events": dict(sorted(Counter(each["event"] for each in written).items())),
         "ledger": len(spent),
@@ -118,8 +136,8 @@ def _has_head(path: Path, written: list[dict[str, Any]]) -> None:
     if written and journal.head_of(path) is None:
         raise OpenChronicError(
             f"{path.stem}.head is missing beside {path.name}: that no line was removed from its "
-            "end cannot be told. A journal of version 0.1 gets one with its next entry; any other "
-            "was tampered with"
+            "end cannot be told. After an upgrade from 0.1, openchronic audit verify --seal writes "
+            "it; at any other time it was removed"
         )
 
 

@@ -95,7 +95,7 @@ def backup(
             progress.report("backup", number, len(listed))
         if vault is not None:
             _encrypted(home, vault, held)
-        head = audit.verify(home)["head"]
+        head = audit.head(home)
     now = datetime.now(UTC)
     document = {
         "id": f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}",

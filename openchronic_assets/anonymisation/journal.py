@@ -114,6 +114,19 @@ def _stamp(descriptor: int) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def seal(path: Path) -> bool:
+    """Write the head of a journal that has none, as those of version 0.1; say whether it was.
+
+    Raises:
+        OpenChronicError: the chain is broken.
+    """
+    entries = read(path)
+    if not entries or head_of(path) is not None:
+        return False
+    _keep_head(path, Head(entries[-1]["seq"], entries[-1]["sha256"]))
+    return True
+
+
 def _chain(path: Path, data: bytes, head: Head) -> tuple[list[dict[str, Any]], Head]:
     """Return the entries of some lines that follow an entry, and the head after them."""
     entries: list[dict[str, Any]] = []

@@ -22,11 +22,17 @@ def verify(
         list[str] | None,
         typer.Option(help="A head noted earlier, NUMBER:SHA256; may be given several times."),
     ] = None,
+    seal: Annotated[
+        bool, typer.Option("--seal", help="After an upgrade from 0.1: write the missing heads.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check that no entry of the journal was changed, removed, moved or cut off."""
-    found = audit.verify(find_home(home), expect or ())
+    place = find_home(home)
+    if seal:
+        audit.seal(place)
+    found = audit.verify(place, expect or ())
     if as_json:
         print_json(found)
         return

@@ -101,6 +101,9 @@ def test_the_head_alone_removed_is_seen(home: Home) -> None:
     (home.vault / "journal.head").unlink()
     with pytest.raises(OpenChronicError, match="head is missing"):
         audit.verify(home)
+    # As after an upgrade: sealed once, and the journal tells it.
+    assert audit.seal(home) == ["journal.jsonl"] and audit.seal(home) == []
+    assert audit.verify(home)["events"] == {"journal_sealed": 1, "query": ENTRIES}
 
 
 def test_an_entry_whose_head_a_kill_left_out_counts(
