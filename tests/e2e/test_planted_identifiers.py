@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Backfill, Delivery, Server, openchronic
 
+from openchronic_assets.backup import backup
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.settings import Home
 
@@ -114,6 +115,38 @@ def test_no_file_of_the_home_holds_an_identifier(
         if (found := found_in(path, planted.planted))
     }
     assert leaks == {}
+
+
+def test_the_journal_and_the_lists_of_a_backup_hold_neither_identifier_nor_secret(
+    server: Server, backfill: Backfill, planted: Delivery, tmp_path: Path
+) -> None:
+    secret = (server.home.vault / "pseudonym.key").read_text().strip()
+    needles = [*planted.planted, secret]
+    told = backup(server.home, tmp_path / "backups", lake=False)
+    assert told["files"] > 0
+    texts = [path.read_bytes() for path in (tmp_path / "backups" / "manifests").iterdir()]
+    texts += [path.read_bytes() for path in server.home.vault.glob("journal.*")]
+    assert b"delivery_ingested" in b"".join(texts) and b"sha256" in texts[0]
+    assert in_bytes(texts, needles) == set()
+    # The vault, and with it the secret, is in no backup that was not asked for it.
+    kept = [
+        path.read_bytes()
+        for path in (tmp_path / "backups" / "objects").rglob("*")
+        if path.is_file()
+    ]
+    assert in_bytes(kept, [secret]) == set()
+
+
+def test_no_file_of_the_home_but_its_own_holds_the_secret(
+    server: Server, backfill: Backfill
+) -> None:
+    secret = (server.home.vault / "pseudonym.key").read_text().strip()
+    holders = [
+        path.relative_to(server.home.root).as_posix()
+        for path in sorted(server.home.root.rglob("*"))
+        if path.is_file() and path.suffix != ".parquet" and found_in(path, [secret])
+    ]
+    assert holders == ["vault/pseudonym.key"]
 
 
 def test_no_page_or_answer_of_the_webserver_holds_an_identifier(
