@@ -14,6 +14,7 @@ from openchronic_assets.errors import UsageError
 
 # Each name with the function that measures it, imported when it is called.
 BENCHES = {
+    "analytics": "openchronic_assets.bench.analytics:bench_analytics",
     "anonymise": "openchronic_assets.bench.anonymise:bench_anonymise",
     "atlas": "openchronic_assets.bench.atlas:bench_atlas",
     "base": "openchronic_assets.bench.base:bench_base",
