@@ -11,6 +11,7 @@ The answer leaves after its journal entry is on disk. Messages are one line of J
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pwd
@@ -60,9 +61,15 @@ def marts(home: Home) -> dict[str, Columns]:
     manifest = read_manifest(home)
     if manifest is None:
         raise UsageError(f"nothing is built in {home.root}; run: openchronic run --years A-B")
+    return _marts(home, json.dumps([manifest["build_id"], manifest["models"]], sort_keys=True))
+
+
+@functools.lru_cache(maxsize=2)
+def _marts(home: Home, build: str) -> dict[str, Columns]:
+    """Return the tables of one build: its files never change, and there are dozens to open."""
     found: dict[str, Columns] = {}
     with duckdb.connect() as connection:
-        for name, entry in manifest["models"].items():
+        for name, entry in json.loads(build)[1].items():
             if entry["layer"] == "marts":
                 described = connection.execute(f"describe from {_relation(home, name)}").fetchall()
                 found[name] = [(row[0], row[1]) for row in described]
