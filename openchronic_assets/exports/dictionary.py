@@ -106,10 +106,16 @@ def dictionary(home: Home, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _years(years: Any) -> str:
-    return ", ".join(
-        f"depuis {start}" if end is None else str(start) if start == end else f"{start}-{end}"
-        for start, end in years.spans
-    )
+    return ", ".join(_span(start, end) for start, end in years.spans)
+
+
+def _span(start: int, end: int | None) -> str:
+    """Return years in words; a contract says 0 where a table has always had a column."""
+    if not start:
+        return "toutes" if end is None else f"jusqu’à {end}"
+    if end is None:
+        return f"depuis {start}"
+    return str(start) if start == end else f"{start}-{end}"
 
 
 def _layer(node: dict[str, Any]) -> str:

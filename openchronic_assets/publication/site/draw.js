@@ -29,12 +29,12 @@ OC.draw = (() => {
         labels.append(s("text", { x: x + width / 2, y: y + height + 9, "font-size": 9, fill: MUTED, "text-anchor": "middle", "data-inset": "" }, panel.label));
       }
       for (const [code, d] of Object.entries(panel.shapes)) {
-        const path = s("path", { d, "data-code": code, stroke: "#ffffff", "stroke-width": 0.6, "stroke-linejoin": "round", "data-again": panel.id === "paris" ? "" : null });
+        const path = s("path", { d, "data-code": code, stroke: "#ffffff", "stroke-width": 0.6, "stroke-linejoin": "round", "vector-effect": "non-scaling-stroke", "data-again": panel.id === "paris" ? "" : null });
         if (!shapes.has(code)) shapes.set(code, []);
         shapes.get(code).push(path);
         group.append(path);
       }
-      borders.append(s("path", { d: panel.borders }));
+      borders.append(s("path", { d: panel.borders, "vector-effect": "non-scaling-stroke" }));
       root.append(group);
     }
     const mark = s("g", { fill: "none", stroke: CHOSEN, "stroke-width": 2.2, "pointer-events": "none" });
@@ -116,7 +116,7 @@ OC.draw = (() => {
       if (first) first.setAttribute("tabindex", "0");
       borders.setAttribute("stroke", view.level === "region" ? "#ffffff" : LINE);
       borders.setAttribute("stroke-width", view.level === "region" ? 1.2 : 0.7);
-      mark.replaceChildren(...(view.level === "region" ? [] : chosen.map((path) => s("path", { d: path.getAttribute("d") }))));
+      mark.replaceChildren(...(view.level === "region" ? [] : chosen.map((path) => s("path", { d: path.getAttribute("d"), "vector-effect": "non-scaling-stroke" }))));
       if (view.level === "region") for (const path of chosen) { path.setAttribute("stroke", CHOSEN); path.setAttribute("stroke-width", 1.6); }
       // Closer on a region.
       const box = view.zoom && zoomed(view.zoom);
@@ -183,7 +183,9 @@ OC.draw = (() => {
     const names = new Map(data.map((row) => [row.key, row.label])), top_ = OC.long(indicator) || std === "indirect" ? 44 : 24;
     const marks = [
       Plot.barX(data, { x: "v", y: "key", fill: (row) => colour(row), insetTop: 1, insetBottom: 1 }),
-      Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: LINE, strokeWidth: 1.1 }),
+      // On a light ground, so that it shows on a dark bar too.
+      Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: "#ffffff", strokeWidth: 3 }),
+      Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: LINE, strokeWidth: 1.2 }),
       Plot.text(data, { x: (row) => row.hi ?? row.v, y: "key", text: (row) => OC.value(indicator, row.value, std, OC.long(indicator)), textAnchor: "start", dx: 5, fontSize: 11, fontWeight: (row) => row.key === chosen ? 700 : 400 }),
     ];
     if (nation !== null && nation !== undefined) marks.push(Plot.ruleX([top], { stroke: NATION, strokeWidth: 1.6, strokeDasharray: "4,3" }));
@@ -193,6 +195,7 @@ OC.draw = (() => {
       y: { label: null, domain: data.map((row) => row.key), tickSize: 0, tickFormat: (key) => short(names.get(key)) },
       marks,
     });
+    drawn.dataset.chosen = data.findIndex((row) => row.key === chosen) < 0 ? "" : String((top_ + 15 * data.findIndex((row) => row.key === chosen)) / (top_ + 15 * data.length + 6));
     drawn.addEventListener("pointermove", (event) => { const row = at(event); OC.tip(event, row && lines(row.key)); });
     drawn.addEventListener("pointerleave", (event) => OC.tip(event, null));
     drawn.addEventListener("click", (event) => { const row = at(event); if (row) onChoose(row.key); });

@@ -113,7 +113,18 @@ OC.views = (() => {
       button.setAttribute("tabindex", on ? "0" : "-1");
     }
     held.panel.setAttribute("aria-labelledby", "onglet-" + state.o);
+    const before = held.panel.querySelector(".scroll"), down = before ? before.scrollTop : 0;
     held.panel.replaceChildren(tab({ view, rows, shown, reference, colour, lines, choose, title, subtitle, nationKey }));
+    // The list stays where it was read; the chosen territory is brought into view.
+    const list = held.panel.querySelector(".scroll");
+    if (list) {
+      list.scrollTop = down;
+      const ranked = list.querySelector("[data-chosen]");
+      if (ranked && ranked.dataset.chosen) {
+        const y = Number(ranked.dataset.chosen) * ranked.getBoundingClientRect().height;
+        if (y < list.scrollTop || y > list.scrollTop + list.clientHeight - 24) list.scrollTop = y - list.clientHeight / 2;
+      }
+    }
     held.now = { view, title, subtitle, items, name: [card.id, ...view.key.map(OC.slug), year, std].join("-") };
     return held.root;
   }
