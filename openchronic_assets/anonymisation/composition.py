@@ -43,6 +43,8 @@ def released(home: Home, dimensions: Iterable[str]) -> list[tuple[tuple[str, ...
             continue
         try:
             report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+            if report.get("kind") == "indicators":
+                continue
             for body in report.get("declared", ()):
                 for each in body.get("tables", ()):
                     if each["count"] is not None:
@@ -59,6 +61,74 @@ def released(home: Home, dimensions: Iterable[str]) -> list[tuple[tuple[str, ...
                 "table can leave without being held against it"
             ) from error
     return found
+
+
+def released_indicators(
+    home: Home, dimensions: Iterable[str]
+) -> list[tuple[tuple[str, ...], Cells]]:
+    """Return the counts that released indicators show by these dimensions: names and cells.
+
+    There is one table a numerator or denominator, condition and year; a region is the list of its
+    departments, an age band that of its ages, as a merged category is.
+
+    Raises:
+        OpenChronicError: a release cannot be read; no table can leave without it.
+    """
+    names = tuple(n for n in ("department", "sex", "age_group") if n in set(dimensions))
+    found: list[tuple[tuple[str, ...], Cells]] = []
+    if not names or not home.release.is_dir():
+        return found
+    for folder in sorted(home.release.glob("*-indicators-*")):
+        if folder.name.startswith("."):
+            continue
+        try:
+            found += [(names, cells) for cells in _indicators(folder, names)]
+        except (OSError, ValueError, KeyError) as error:
+            raise OpenChronicError(
+                f"release {folder.name} cannot be read ({type(error).__name__}); restore it: no "
+                "table can leave without being held against it"
+            ) from error
+    return found
+
+
+def _indicators(folder: Path, names: tuple[str, ...]) -> Iterable[Cells]:
+    with (folder / "territories.csv").open(encoding="utf-8", newline="") as file:
+        places = [(x["level"], x["code"], x["parent"]) for x in csv.DictReader(file)]
+    labels = {
+        (level, code): {
+            "country": ROOT,
+            "department": code,
+            "region": MERGED.join(sorted(c for _, c, parent in places if parent == code)),
+        }[level]
+        for level, code, _ in places
+    }
+    ages = [row[0] for row in builtin("age_group").rows if row[0][:2].isdigit()]
+
+    def years(band: str) -> str:
+        low, high = int(band[:2]), int(band[3:]) if "-" in band else 200
+        return MERGED.join(sorted(each for each in ages if low <= int(each[:2]) <= high))
+
+    bands: dict[str, str] = {"all": ROOT}
+    for path in sorted((folder / "indicators").glob("*.csv")):
+        tables: dict[tuple[str, str, str], Cells] = {}
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                if line["std"] != "none" or line["status"] == "absent":
+                    continue
+                band = line["age_group"]
+                at = {
+                    "department": labels[line["level"], line["code"]],
+                    "sex": ROOT if line["sex"] == "all" else line["sex"],
+                    "age_group": bands.setdefault(band, bands.get(band) or years(band)),
+                }
+                if any(value != ROOT for name, value in at.items() if name not in names):
+                    continue
+                for what in ("num", "den"):
+                    cells = tables.setdefault((line["condition"], line["year"], what), {})
+                    # The sum of a mean is no count.
+                    if not line[what] or line[what].isdigit():
+                        cells[tuple(at[n] for n in names)] = int(line[what]) if line[what] else None
+        yield from tables.values()
 
 
 def _table(path: Path, declared: dict[str, Any]) -> tuple[tuple[str, ...], Cells]:

@@ -499,6 +499,8 @@ def _close(
         if each.kind != "mean":
             nums.setdefault(_num_key(each), each.num)
         dens.setdefault(each.den.tobytes(), each.den)
+    if not dens:
+        return {}, {}
     names: list[tuple[str, bytes] | bytes] = [*nums, *dens]
     leaves = np.array([*nums.values(), *dens.values()]).reshape(len(names), -1)
     whole = np.array([roll_up(dimensions, each) for each in (*nums.values(), *dens.values())])

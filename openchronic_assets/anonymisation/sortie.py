@@ -33,8 +33,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openchronic_assets.anonymisation import journal
-from openchronic_assets.anonymisation.composition import MERGED, finest, released
+from openchronic_assets.anonymisation import journal, professionals
+from openchronic_assets.anonymisation.composition import (
+    MERGED,
+    finest,
+    released,
+    released_indicators,
+)
 from openchronic_assets.anonymisation.microdata import read_table as rows_of
 from openchronic_assets.anonymisation.release import vault_key
 from openchronic_assets.anonymisation.suppression import intervals
@@ -104,6 +109,7 @@ def read_table(
 
     Raises:
         UsageError: the file or a column is not what it should be; says which.
+        Refused: a column tells professionals one by one.
     """
     if (amount is None) != (largest is None):
         raise UsageError("an amount goes with its largest contributor: give --amount and --largest")
@@ -127,6 +133,9 @@ def read_table(
     dimensions = [name for name in header if name not in named]
     if not dimensions:
         raise UsageError(f"{path.name}: there is no column beside the counts")
+    professionals.refuse(
+        ((name, read.table[name].to_pylist()) for name in dimensions), path.name
+    )
     for name in dimensions:
         values = [row[header.index(name)] for row in rows]
         given = [v for v in values if v is not None and str(v).casefold().strip() not in TOTALS]
@@ -280,6 +289,18 @@ def _keys(table: Table) -> dict[frozenset[tuple[str, str]], int]:
         for cell, count in table.cells.items()
         if count is not None
     }
+
+
+def _alike(table: Table, other: Table) -> bool:
+    """Tell whether two tables may be of the same people: all cells of both within a tenth.
+
+    Hundreds of indicators are released: without it some cell of one of them is always near.
+    """
+    mine, theirs = _keys(_finest(table)), _keys(_finest(other))
+    common = mine.keys() & theirs.keys()
+    return bool(common) and all(
+        min(mine[key], theirs[key]) >= 0.9 * max(mine[key], theirs[key]) for key in common
+    )
 
 
 def _moved(table: Table, earlier: Sequence[Table], threshold: int) -> int:
@@ -480,7 +501,10 @@ def take_out(
             Table(names, cells, whole=whole)
             for names, cells, whole in released(home, table.dimensions)
         ]
-        earlier = out + public
+        of_indicators = (
+            Table(names, cells) for names, cells in released_indicators(home, table.dimensions)
+        )
+        earlier = out + public + [each for each in of_indicators if _alike(table, each)]
         found = problems(table, earlier, threshold)
         facts = {
             "user": user.strip(),
