@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from openchronic_assets.synthetic import figures
-from openchronic_assets.synthetic.care import NULL, Care, covered
+from openchronic_assets.synthetic.care import covered
+from openchronic_assets.synthetic.followup import acts
 from openchronic_assets.synthetic.hospital import rank_within
+from openchronic_assets.synthetic.ledger import NULL, Care
 from openchronic_assets.synthetic.medicine import drugs
 from openchronic_assets.synthetic.population import People
 from openchronic_assets.synthetic.text import (
@@ -277,10 +279,9 @@ def _details(
             BIO_ACT_QSN=whole(columns["quantity"]),
         )
     elif table == "ER_CAM_F":
-        acts = [row["ccam"] for row in figures.rows("acts.csv")]
         frame.put(
             CAM_ORD_NUM=whole(columns["order"]),
-            CAM_PRS_IDE=pick(acts, columns["act"]),
+            CAM_PRS_IDE=pick(acts(), columns["act"]),
             CAM_ACT_COD=whole(columns["activity"]),
             CAM_TRT_PHA="0",
             CAM_ACT_PRU=cents(columns["price"]),

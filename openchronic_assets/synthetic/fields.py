@@ -27,7 +27,11 @@ FIELDS = ("SSR", "HAD", "RIP")
 # Illnesses (ALD) that lead to home hospitalisation and psychiatry, with yearly stays a person.
 HOME = {30: 0.03, 9: 0.04, 5: 0.012, 14: 0.015, 1: 0.012}
 PSYCHIATRY = {23: 0.16, 15: 0.01}
-REHABILITATION_SHARE = 0.17  # of acute stays of three nights and more, from 50 years on
+# Share of acute stays of three nights and more, from 50 years on, that rehabilitation follows; more
+# after a stroke or a broken hip [A].
+REHABILITATION_SHARE = 0.17
+AFTER_STROKE = 0.4
+STROKE = ("I60", "I61", "I62", "I63", "I64", "S72")
 
 
 @dataclass
@@ -84,7 +88,9 @@ def _rehabilitation(rng: np.random.Generator, people: People, stays: Stays) -> F
     old = people.age(stays.start, stays.person) >= 50
     able = (stays.leave == "8") & (nights >= 3) & (stays.sessions == 0) & old
     free = np.minimum(following - 1, people.death[stays.person])
-    chosen = np.flatnonzero(able & (luck < REHABILITATION_SHARE) & (free > stays.end + 3))
+    stroke = np.isin(stays.code.astype("U3"), STROKE)
+    likely = luck < np.where(stroke, AFTER_STROKE, REHABILITATION_SHARE)
+    chosen = np.flatnonzero(able & likely & (free > stays.end + 3))
     stays.leave[chosen] = "7"
     stays.destination[chosen] = "2"
     who, start = stays.person[chosen], stays.end[chosen]

@@ -38,6 +38,7 @@ from openchronic_assets.synthetic import (
     fields,
     figures,
     hospital,
+    ledger,
     open_data,
     pathologies,
     planted,
@@ -104,7 +105,7 @@ class Block:
     onsets: list[pathologies.Onset]
     stays: Stays
     fields: dict[str, fields.FieldStays]
-    lines: care.Care
+    lines: ledger.Care
     claims: claims.Claims
     discharged: list[hospital.Written]
     deaths: Deaths
@@ -140,7 +141,9 @@ def make_block(asked: Request, world: Universe, block: int) -> Block:
     if asked.epoch:
         _renew(people, asked.epoch)
     found = conditions.onset(rng, people, world, years)
-    people.silent[[each.person for each in found.episodes]] = False
+    ill = np.unique(np.array([each.person for each in found.episodes], np.int64))
+    people.silent[ill] = False
+    population.declare(people, ill, world)
     conditions.write(rng, people, found, day(years[1] + 1, 12, 1))
     found.index()
     stays = hospital.draw(rng, people, found, world, years)

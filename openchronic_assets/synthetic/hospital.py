@@ -161,8 +161,15 @@ _SOFT = (
 def _diagnoses() -> _Diagnoses:
     """Return the published main diagnoses, and who should have each."""
     known = calibration.hospital_codes()
-    kept = [i for i, code in enumerate(known.codes) if not code.startswith(_ELSEWHERE)]
-    codes = [known.codes[i] for i in kept]
+    count = {
+        code: int(number)
+        for code, number in zip(known.codes, known.count, strict=True)
+        if not code.startswith(_ELSEWHERE)
+    }
+    # Codes that the published counts do not have, such as infarction.
+    for row in figures.rows("added_diagnoses.csv"):
+        count[row["cim10"]] = count.get(row["cim10"], 0) + int(row["stays"])
+    codes = list(count)
     ald_of: dict[str, set[int]] = {}
     for row in figures.rows("ald_codes.csv"):
         ald_of.setdefault(row["cim10"][:3], set()).add(int(row["ald_num"]))
@@ -176,7 +183,7 @@ def _diagnoses() -> _Diagnoses:
         limits = next((r[1:] for r in (*_HARD, *_SOFT) if code.startswith(r[0])), (0, 0, 120))
         rules.append((*limits, tuple(sorted(ald_of.get(code[:3], ())))))
     groups = sorted(set(rules))
-    share = known.share[kept]
+    share = np.array(list(count.values()), float)
     return _Diagnoses(
         np.array(codes, "U6"),
         share / share.sum(),

@@ -64,8 +64,9 @@ class Drugs:
 def drugs() -> Drugs:
     """Return the published presentations, and those of ``drugs.csv`` that are not among them."""
     known = calibration.drugs()
-    own = [r for r in figures.rows("drugs.csv") if r["cip13"] not in set(known.cip13)]
-    atc_of = {r["cip13"]: r["atc"] for r in figures.rows("drugs.csv")}
+    table = (*figures.rows("drugs.csv"), *figures.rows("vaccines.csv"))
+    own = [r for r in table if r["cip13"] not in set(known.cip13)]
+    atc_of = {r["cip13"]: r["atc"] for r in table}
     cip13 = (*known.cip13, *(r["cip13"] for r in own))
     atc = tuple(
         atc_of.get(code, short)
@@ -73,6 +74,8 @@ def drugs() -> Drugs:
     )
     # A presentation without a count is as rare as the rarest one.
     boxes = np.r_[known.boxes, np.full(len(own), max(int(known.boxes.min()), 1))].astype(float)
+    # Vaccines of a campaign are given by it alone.
+    boxes[[cip13.index(r["cip13"]) for r in figures.rows("vaccines.csv")]] = 0
     rate = np.r_[known.rate, [int(r["rate"]) for r in own]].astype(np.int64)
     price = np.r_[known.price, [int(r["price_cents"]) for r in own]].astype(np.int64)
     priced = price > 0

@@ -138,6 +138,17 @@ class People:
         return np.array([code in FICTITIOUS for code in self.cdi])
 
 
+def declare(people: People, ill: npt.NDArray[np.int64], world: Universe) -> None:
+    """Give half of the people with an ALD who have no treating doctor the one of their habit.
+
+    An ALD is asked for by the treating doctor: who has one seldom lacks the other.
+    """
+    first_gp, gps = world.gps
+    who = ill[(people.gp[ill] == 0) & (people.habit[ill] // 61 % 2 == 0)]
+    for name, at in (("gp", people.place), ("gp_before", people.place_before)):
+        getattr(people, name)[who] = first_gp[at[who]] + people.habit[who] % gps[at[who]]
+
+
 def pseudonyms(seed: int, kind: str, index: Ints) -> list[str]:
     """Return 17 characters for each person, the same for the same (seed, kind, index).
 
