@@ -47,8 +47,8 @@ REGION_OF = {code: region for region, codes in _REGIONS.items() for code in code
 
 # Dimensions of a cell, and its sums; amounts in cents, quantities in hundredths.
 _CELL = ("FLX_ANN_MOI", "SOI_ANN", "SOI_MOI", "AGE_BEN_SNDS", "BEN_RES_REG", "BEN_SEX_COD",
-         "PRS_NAT", "ASU_NAT", "EXO_MTF", "PSE_SPE_SNDS", "PRS_REM_TAU", "PRS_REM_TYP",
-         "CPL_COD")  # fmt: skip
+         "EXE_INS_REG", "PRS_NAT", "ASU_NAT", "EXO_MTF", "PSE_SPE_SNDS", "PRS_REM_TAU",
+         "PRS_REM_TYP", "CPL_COD")  # fmt: skip
 _SUMS = ("PRS_ACT_QTE", "PRS_ACT_NBR", "PRS_PAI_MNT", "PRS_REM_BSE", "PRS_REM_MNT", "PRS_DEP_MNT")
 
 
@@ -57,6 +57,7 @@ def cells(claims: Claims, people: People, world: Universe) -> pa.Table:
     lines, flux = claims.lines, month_index(claims.flux)
     who, care = lines["person"], month_index(lines["care"])
     age = people.age(lines["care"], who)
+    executor = lines["executor"]
     region = np.array([REGION_OF[d] for d in world.departments])
     base = {
         "FLX_ANN_MOI": (1970 + flux // 12) * 100 + flux % 12 + 1,
@@ -65,6 +66,8 @@ def cells(claims: Claims, people: People, world: Universe) -> pa.Table:
         "AGE_BEN_SNDS": np.where(age < 20, 0, np.minimum(age // 10 * 10, 80)),
         "BEN_RES_REG": region[people.place_on(lines["care"], who)],
         "BEN_SEX_COD": people.sex[who],
+        # Of who has no number of the world, the region is not known: 0.
+        "EXE_INS_REG": np.where(executor > 0, region[world.homes[executor]], 0),
         "PRS_NAT": lines["nature"],
         "ASU_NAT": lines["insurance"],
         "EXO_MTF": lines["exo"],

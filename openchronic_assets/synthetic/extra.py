@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ MODELLED = {
     "OPEN_DEVELOPMENT_INDEX": "an index of each department, lower where deprivation is higher",
     "T_MCOaaE": "the hospitals of the year",
     "T_MCOaaVALO": "the value of each public stay",
+    "T_MCOaaVALOACE": "the value of each external consultation and emergency visit",
     "T_MCOaaCSTC": "external consultations and emergency visits: patient and date",
     "T_MCOaaFASTC": "external consultations and emergency visits: amounts",
     "T_MCOaaFBSTC": "emergency fees",
@@ -70,10 +72,12 @@ MODELLED = {
     "T_RIPaaC": "psychiatric stays: patient and dates",
 }
 # What the demonstration shows beside those: classes of drugs, treating doctors, what rates are
-# measured against, and territories.
+# measured against, territories, who came to hospitals without a stay, the value of public stays,
+# rehabilitation.
 SHOWN = (
     "IR_PHA_R", "IR_MTT_R", "OPEN_RESIDENT_POPULATION", "OPEN_INSURED_POPULATION",
-    "OPEN_TERRITORY",
+    "OPEN_TERRITORY", "T_MCOaaCSTC", "T_MCOaaFASTC", "T_MCOaaFBSTC", "T_MCOaaFCSTC", "T_MCOaaVALO",
+    "T_SSRaaB", "T_SSRaaC",
 )  # fmt: skip
 SETS = ("base", "demo", "core", "all")
 
@@ -208,6 +212,8 @@ def _consultations(part: str, outside: Spine, field: str, rng: np.random.Generat
         # Few consultations are a rehabilitation hospital's.
         return outside.take(np.arange(0, outside.count, 12))
     assert outside.emergency is not None
+    if part == "VALOACE":
+        return _value_outside(outside)
     if part == "FBSTC":
         return outside.take(np.flatnonzero(outside.emergency))
     if part == "FCSTC":
@@ -226,6 +232,21 @@ def _value(stays: Spine, tariff: Ints) -> Spine:
     } | {"MNT_TOT_AM": paid, "MNT_GHS_AM": paid, "MNT_BR": tariff}
     stays.columns["TAUX2"] = cents(np.full(stays.count, 8000))
     return stays
+
+
+def _value_outside(outside: Spine) -> Spine:
+    """Value consultations (VALOACE): what is paid and reimbursed, and under which heading."""
+    assert outside.emergency is not None
+    contract = load("T_MCOaaVALOACE")
+    zero = np.zeros(outside.count, np.int64)
+    base, repaid = outside.amounts["MNT_BR"], outside.amounts["AMO_MNR"]
+    found = replace(outside, amounts={c.name: zero for c in contract.columns if c.role == "amount"})
+    for name, amount in (("VAL", base), ("BR", base), ("REMB", repaid)):
+        found.amounts[f"MNT_{name}"] = amount
+        found.amounts[f"MNT_{name}_ATU"] = np.where(outside.emergency, amount, 0)
+        found.amounts[f"MNT_{name}_NGAP"] = np.where(outside.emergency, 0, amount)
+    found.amounts["MNT_RAC"] = base - repaid
+    return found
 
 
 def _ambulatory(stays: Spine) -> Spine:

@@ -354,11 +354,8 @@ def _dispensings(made: Block, keep: int) -> pa.Table:
 def _effects(world: Universe) -> pa.Table:
     referral, biology, readmission = effects.of(world)
     doctors = np.flatnonzero(world.specialty == 1)
-    home = np.zeros(len(world.numbers), np.int64)
-    for (place, _), members in world.of.items():
-        home[members] = place
     numbers = [world.numbers[d] for d in doctors.tolist()]
-    places = [world.departments[p] for p in home[doctors].tolist()]
+    places = [world.departments[p] for p in world.homes[doctors].tolist()]
     return truth.table(
         "provider_effects",
         provider=[*numbers, *numbers, *(h.finess for h in world.hospitals)],

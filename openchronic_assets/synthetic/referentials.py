@@ -74,7 +74,9 @@ def of_hospitals(table: str) -> bool:
     """Return whether the rows of a PMSI table are a hospital's, not a patient's."""
     keys = set(load(table).not_null) | set(load(table).key)
     hospital_only = not keys - {"ETA_NUM", "ETA_NUM_EPMSI"}
-    return table.startswith("T_") and hospital_only and table != "T_RIPaaR3AD"
+    # Their contracts name no more than the hospital as key, but a row is a patient's.
+    of_patients = ("T_RIPaaR3AD", "T_MCOaaVALOACE")
+    return table.startswith("T_") and hospital_only and table not in of_patients
 
 
 def _hospitals(world: Universe, year: int) -> Spine:

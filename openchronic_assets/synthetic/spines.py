@@ -140,7 +140,7 @@ def consultations(
     columns["SEQ_NUM"] = base36(block * 8000 + np.arange(count), 8)
     columns["RHA_NUM"] = columns["NUM_FAC"] = columns["SEJ_NUM"] = columns["SEQ_NUM"]
     columns["SOR_ANN"], columns["SOR_MOI"] = dates(when, "yyyy"), dates(when, "mm")
-    columns["ACT_COD"] = pick(["CS", "ATU"], part["emergency"])
+    columns["ACT_COD"] = pick(["CS", "ATU" if year < 2022 else "FPU"], part["emergency"])
     columns["ACT_COE"], columns["ACT_NBR"] = same("1.00", count), same("1", count)
     columns["ACT_DNB"], columns["DEL_DAT_ENT"] = same("1", count), same("0", count)
     columns["EXE_SPE"] = same("01", count)

@@ -74,6 +74,14 @@ class Universe:
         return np.array([each[0] for each in own]), np.array([len(each) for each in own])
 
     @cached_property
+    def homes(self) -> Ints:
+        """Department (position) of each practitioner."""
+        found = np.zeros(len(self.numbers), np.int64)
+        for (place, _), members in self.of.items():
+            found[members] = place
+        return found
+
+    @cached_property
     def _wards(self) -> tuple[Ints, Ints, Ints]:
         """Hospitals, public ones of a department before private ones; first and number of each."""
         of = np.array([2 * each.department + each.private for each in self.hospitals])
