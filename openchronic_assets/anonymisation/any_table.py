@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from openchronic_assets.anonymisation import professionals
 from openchronic_assets.anonymisation.battery import (
     Distance,
     against_population,
@@ -54,6 +55,7 @@ METHODS = ("full-domain", "local")
 _NUMBERED = 10
 
 _FEW = 11
+_LOOKED_AT = 10_000
 _PERSON = re.compile(
     r"(^|[_\W])(person|personne|patient|benef|beneficiaire|nir|nss|ssn|uuid|guid|ipp|iep|"
     r"matricule|identifiant|identifier|mail|email|phone|telephone)($|[_\W])",
@@ -137,7 +139,7 @@ def prepare(
     Raises:
         OpenChronicError: the table or a hierarchy is not as it must be.
         UsageError: the columns named do not fit.
-        Refused: a person has several rows.
+        Refused: a person has several rows, or a column tells professionals one by one.
     """
     roles = _check_roles(quasi, sensitive, person, drop)
     read = read_table(data)
@@ -149,6 +151,16 @@ def prepare(
     rows = read.table.num_rows
     if person is not None:
         _check_persons(read, person)
+    hidden = {*quasi, *drop, person}
+    professionals.refuse(
+        # The first rows of a column show what it holds.
+        (
+            (name, read.table[name].slice(0, _LOOKED_AT).to_pylist())
+            for name in read.table.column_names
+            if name not in hidden
+        ),
+        "the table",
+    )
     warnings = _undeclared(read, [*quasi, *sensitive], roles, keep)
     columns: list[NDArray[Any]] = []
     for name, tree in zip(quasi, trees, strict=True):
