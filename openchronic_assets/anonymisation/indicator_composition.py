@@ -69,6 +69,48 @@ def near_microdata(
     return found
 
 
+def microdata_near(table: Path, year: int, release: Path) -> int:
+    """Count the shown cells of a release of indicators that an open patient table comes near.
+
+    Args:
+        table: the CSV file of the patient table.
+        year: its reference year.
+        release: folder of the release of indicators.
+    """
+    path = release / "indicators" / f"{OF_PATIENTS}.csv"
+    if not path.is_file():
+        return 0
+    with (release / "territories.csv").open(encoding="utf-8", newline="") as file:
+        places = [(x["level"], x["code"], x["label"], x["parent"]) for x in csv.DictReader(file)]
+    territories = Territories(
+        tuple((code, label, up) for level, code, label, up in places if level == "department"),
+        {code: label for level, code, label, _ in places if level == "region"},
+    )
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = Counter(
+            (line["sex"], line["age_group"], line["department"], line["ald"])
+            for line in csv.DictReader(file)
+        )
+    at = {place: number for number, place in enumerate(territories.places)}
+    counts: dict[str, NDArray[np.int64]] = {}
+    near = 0
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            if line["std"] != "none" or line["status"] != "shown" or line["year"] != str(year):
+                continue
+            condition = line["condition"]
+            if condition not in counts:
+                counts[condition] = _rows_in(territories, condition, rows)
+            cell = (
+                at[line["level"], line["code"]],
+                SEX_NODES.index(line["sex"]),
+                AGE_NODES.index(line["age_group"]),
+            )
+            there = int(counts[condition][cell])
+            near += there > 0 and 0 < abs(there - int(line["num"])) < THRESHOLD
+    return near
+
+
 def _rows_in(
     territories: Territories, condition: str, rows: Mapping[tuple[str, str, str, str], int]
 ) -> NDArray[np.int64]:

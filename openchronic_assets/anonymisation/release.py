@@ -40,6 +40,7 @@ from openchronic_assets.anonymisation.gate import (
     Verdict,
     run_gate,
 )
+from openchronic_assets.anonymisation.indicator_composition import microdata_near
 from openchronic_assets.anonymisation.patient_release import (
     COLUMNS,
     DEFAULT_WEIGHTS,
@@ -308,6 +309,7 @@ def publish(
         attempt = home.release / f"{_ATTEMPT}{uuid.uuid4().hex}"
         try:
             shutil.copytree(candidate, attempt)
+            _check_indicators(home, attempt, report)
             requests = _requests(attempt, evidence, report, names, _earlier(home))
             verdict = run_gate(requests, gate_timeout, gate_command)
             if not verdict.accepted:
@@ -652,6 +654,19 @@ def _check_composition(home: Home, version: str, report: Mapping[str, Any]) -> N
             raise Refused(
                 f"release {folder.name} already shows the same patients; a second recoding "
                 f"({version}) could be intersected with it and undo both"
+            )
+
+
+def _check_indicators(home: Home, attempt: Path, report: Mapping[str, Any]) -> None:
+    """Refuse a patient table from which released indicators of its year differ by a few people."""
+    for folder in sorted(home.release.glob("*-indicators-*")):
+        if not folder.is_dir() or not _OF_ANY_KIND.fullmatch(folder.name):
+            continue
+        near = microdata_near(attempt / _TABLES[1], int(report["reference_year"]), folder)
+        if near:
+            raise Refused(
+                f"{near} cells of release {folder.name} differ from the rows of this patient "
+                "table by 1 to 10 people, who would be told; release one of the two for a year"
             )
 
 

@@ -20,6 +20,7 @@ from openchronic_assets.anonymisation import indicator_files, indicator_release
 from openchronic_assets.anonymisation.approvals import DEMO_APPROVERS, producing
 from openchronic_assets.anonymisation.gate import IndicatorRequest, inspect
 from openchronic_assets.anonymisation.gate import indicators as gate
+from openchronic_assets.anonymisation.indicator_composition import microdata_near
 from openchronic_assets.anonymisation.indicator_release import (
     list_indicator_releases,
     prepare_indicators,
@@ -523,6 +524,18 @@ def test_a_cell_near_the_rows_of_an_open_table_is_refused(
     assert refused_by(asked) == set()
     write(people - 4)
     assert refused_by(asked) == {"indicator_microdata"}
+
+
+def test_an_open_table_is_refused_near_released_indicators(
+    copied: tuple[Path, Path], tmp_path: Path
+) -> None:
+    people = int(base()[0].num[1, 0, 2])
+    table = tmp_path / "patient.csv"
+    for rows, near in ((people, 0), (people - 4, 1), (people - 40, 0)):
+        lines = ["sex,age_group,department,ald", *["1,45-49 ans,29,8"] * rows]
+        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        assert microdata_near(table, 2020, copied[0]) == near
+        assert microdata_near(table, 2019, copied[0]) == 0
 
 
 def test_a_cell_near_a_sortie_is_refused(copied: tuple[Path, Path], tmp_path: Path) -> None:
