@@ -102,3 +102,37 @@ def sbom(
         print_json(told)
     else:
         show([told])
+
+
+@app.command()
+def plan(
+    persons: Annotated[int, typer.Option(help="People in the extract.")],
+    years: Annotated[int, typer.Option(help="Care years.")],
+    cores: Annotated[int, typer.Option(help="Cores of the machine.")],
+    lines: Annotated[
+        float | None, typer.Option(help="Lines of claims a person and year, if known.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how long, how large: measured costs times what is asked, with the assumptions."""
+    from openchronic_assets.sizing import LINES
+    from openchronic_assets.sizing import plan as make
+
+    told = make(persons, years, cores, lines=LINES if lines is None else lines)
+    if as_json:
+        print_json(told)
+        return
+    show(
+        [
+            {"stage": each["stage"], "processor hours": f"{each['processor_hours']:.2f}",
+             "hours": f"{each['hours']:.2f}"}
+            for each in told["stages"]
+        ],
+        f"{told['claim_lines']:,} lines of claims, {told['hours']:.1f} hours on {cores} cores",
+    )  # fmt: skip
+    show(
+        [{"disk": name, "GB": f"{size / 1e9:,.1f}"} for name, size in told["disk_bytes"].items()],
+        f"Disk {told['disk_total_bytes'] / 1e9:,.0f} GB, memory {told['memory_gb']:.0f} GB",
+    )
+    for each in told["assumptions"]:
+        out.print(f"- {each}", highlight=False, soft_wrap=True)
