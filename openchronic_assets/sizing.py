@@ -118,10 +118,10 @@ def plan(
             "costs grow with the lines: measured to two million lines in ingestion, to 0.5 million "
             "in the models; sorts and joins that spill cost more",
             "models run on one machine; ingestion may spread over several",
-            "disk by the demonstration's files a person and year, its deliveries compressed by gzip: "
-            "real ones hold more columns with values, and may come uncompressed",
-            "memory: 4 GB a core, from 1.1 GB measured for a year of 270,000 claim lines; the peak of "
-            "a large base has no figure yet",
+            "disk by the demonstration's files a person and year, its deliveries compressed by "
+            "gzip: real ones hold more columns with values, and may come uncompressed",
+            "memory: 4 GB a core, from 1.1 GB measured for a year of 270,000 claim lines; the "
+            "peak of a large base has no figure yet",
             *(f"{each.stage}, a {each.per}: {each.source}" for each in COSTS),
         ],
     }
