@@ -93,14 +93,14 @@ def write(
 ) -> tuple[Path, dict[str, Path]]:
     """Write a report and its tables; return the page and the path of each table.
 
-    The page goes to ``lake/reports/<folder>/<name>.html``, tables as Parquet and the facts as JSON
-    to ``lake/analytics/<folder>/<name>/``, in the secure space.
+    The page goes to ``lake/reports/analytics/<folder>/<name>.html``, tables as Parquet and the
+    facts as JSON to ``lake/analytics/<folder>/<name>/``, in the secure space.
 
     Raises:
         OpenChronicError: the folder cannot be written.
     """
     home.create()
-    page = home.reports / folder / f"{name}.html"
+    page = home.reports / "analytics" / folder / f"{name}.html"
     place = home.analytics / folder / name
     paths = {each: place / f"{each}.parquet" for each in tables}
     try:

@@ -184,7 +184,7 @@ def blocks(level: str, studies: Sequence[Study], labels: dict[str, str]) -> list
     ]  # fmt: skip
     if level != "doctor":
         for one in [each for each in ordered if each.summary["log_variance"] is not None][:PLOTTED]:
-            found += _funnel(one, labels)
+            found += funnel_of(one, labels)
     found += _absences(studies, labels)
     return found
 
@@ -225,7 +225,8 @@ def shown(units: pd.DataFrame, kind: str) -> pd.DataFrame:
     return known[~few]
 
 
-def _funnel(one: Study, labels: dict[str, str]) -> list[page.Block]:
+def funnel_of(one: Study, labels: dict[str, str]) -> list[page.Block]:
+    """Return the funnel of an indicator, units of few left out."""
     name = _name(one, labels)
     points = shown(one.units, one.summary["kind"])
     hidden = int(one.summary["units"]) - len(points)
