@@ -190,7 +190,8 @@ def _influenza(c: Context, builder: Builder) -> None:
     everyone = np.arange(BLOCK)
     for year in range(_year(c.span[0]) - 1, _year(c.span[1])):
         autumn = day(year, 10, 15)
-        age = c.people.age(day(year, 12, 31))
+        # Coverage is of ages reached in the year in which the season ends.
+        age = c.people.age(day(year + 1, 12, 31))
         ill = np.isin(c.found.active(everyone, np.full(BLOCK, autumn)), AT_RISK_ALDS)
         for name in AT_RISK:
             ill |= c.begun(name, autumn)

@@ -119,7 +119,7 @@ def test_influenza_vaccines_are_given_in_winter_and_to_the_old_most(blocks: list
         has = np.zeros(len(made.people), bool)
         has[[w for w, when in days.items() if any(first <= d <= last for d in when)]] = True
         there = _seen_whole(made, first)
-        age = made.people.age(day(2020, 12, 31))
+        age = made.people.age(day(2021, 12, 31))
         old += int((there & (age >= 65)).sum())
         given += int((has & there & (age >= 65)).sum())
         young += int((there & (age >= 18) & (age < 65)).sum())
