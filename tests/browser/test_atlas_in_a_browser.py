@@ -214,15 +214,29 @@ def test_downloads_hold_the_numbers_of_the_release(
 
 
 def test_the_sheet_of_a_territory_is_one_printed_page_with_the_state_of_its_data(
-    opened: Opened, address: str
+    opened: Opened, served: Callable[[Path], str], tmp_path: Path
 ) -> None:
-    page = opened(address + "#/territoire?t=d29")
+    folder = write_release(tmp_path / "2021-indicators-00000009", 40, (2021,), ("all",))
+    declared = json.loads((folder / "indicators.json").read_text(encoding="utf-8"))
+    for number, each in enumerate(declared):
+        each["label"]["fr"] = f"Un indicateur au libellé vraiment très long, numéro {number}"
+        each["unit"] = "pour 100 000 habitants"
+        each["family"] = each["family_label"]["fr"] = f"Famille {number % 20}"
+        each["conditions"][0]["label_fr"] = "Insuffisance cardiaque grave, troubles du rythme"
+    (folder / "indicators.json").write_text(json.dumps(declared), encoding="utf-8")
+    seal(folder)
+    page = opened(served(build(folder, tmp_path / "site").folder) + "#/territoire?t=d35")
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
     page.emulate_media(media="print")
     text = page.locator("body").inner_text()
-    assert "Finistère" in text and "Données provisoires" in text and "31 décembre 2022" in text
-    assert "Imprimer" not in text
+    assert "Ille-et-Vilaine" in text and "Données provisoires" in text
+    assert "31 décembre 2022" in text and "Imprimer" not in text
+    # No figure runs into its neighbour.
+    page.set_viewport_size({"width": 703, "height": 1032})
+    assert page.eval_on_selector_all(
+        ".sheet td", "cells => cells.every(c => c.scrollWidth <= c.clientWidth + 1)"
+    )
 
 
 ABSENT = [

@@ -186,7 +186,7 @@ OC.draw = (() => {
       // On a light ground, so that it shows on a dark bar too.
       Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: "#ffffff", strokeWidth: 3 }),
       Plot.ruleY(data.filter((row) => row.lo !== null), { x1: "lo", x2: "hi", y: "key", stroke: LINE, strokeWidth: 1.2 }),
-      Plot.text(data, { x: (row) => row.hi ?? row.v, y: "key", text: (row) => OC.value(indicator, row.value, std, OC.long(indicator)), textAnchor: "start", dx: 5, fontSize: 11, fontWeight: (row) => row.key === chosen ? 700 : 400 }),
+      Plot.text(data, { frameAnchor: "right", y: "key", text: (row) => OC.value(indicator, row.value, std, OC.long(indicator)), textAnchor: "end", dx: 56, fontSize: 11, fontWeight: (row) => row.key === chosen ? 700 : 400 }),
     ];
     if (nation !== null && nation !== undefined) marks.push(Plot.ruleX([top], { stroke: NATION, strokeWidth: 1.6, strokeDasharray: "4,3" }));
     const drawn = plot({

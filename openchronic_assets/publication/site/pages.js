@@ -24,7 +24,8 @@ OC.pages = (() => {
   }
   const yearsOf = (key) => site().place_years.filter((each) => each.startsWith(key + ".")).map((each) => Number(each.slice(key.length + 1))).sort();
   const select = (id, value, options, change) => { const made = h("select", { id, onchange: () => change(made.value) }, options.map(([v, words]) => h("option", { value: v, selected: v === value }, words))); return made; };
-  const placeOptions = () => ["region", "department"].map((level) => h("optgroup", { label: OC.LEVELS[level] }, OC.allPlaces(level).map((p) => h("option", { value: p.key }, p.level === "department" ? `${p.label} (${p.code})` : p.label))));
+  let options = null; // made once: a copy costs less than a hundred elements
+  const placeOptions = () => { options ??= ["region", "department"].map((level) => h("optgroup", { label: OC.LEVELS[level] }, OC.allPlaces(level).map((p) => h("option", { value: p.key }, p.level === "department" ? `${p.label} (${p.code})` : p.label)))); return options.map((each) => each.cloneNode(true)); };
   function placeSelect(id, value, change, words) {
     const made = h("select", { id, onchange: () => change(made.value) }, words ? h("option", { value: "" }, words) : null, placeOptions());
     made.value = value || "";
@@ -71,28 +72,34 @@ OC.pages = (() => {
   }
   // One page: what differs most, then the first figure of each family.
   function sheet(rows, strong) {
-    const chosen = new Set(strong.slice(0, 10).map((each) => each.id));
+    const chosen = new Set(strong.slice(0, 8).map((each) => each.id));
     for (const family of new Set(rows.map((each) => each.indicator.family))) {
       const main = rows.filter((each) => each.indicator.family === family && each.row.status === ".")
         .find((each) => each.row.c === "all" || each.row.c === "ald") || rows.find((each) => each.indicator.family === family && each.row.status === ".");
-      if (main && chosen.size < 22) chosen.add(main.id);
+      if (main && chosen.size < 18) chosen.add(main.id);
     }
-    for (const each of rows) if (chosen.size < 22 && each.row.status === ".") chosen.add(each.id);
+    // Then what can be compared, then what is shown at all.
+    for (const each of rows) if (chosen.size < 18 && each.stands) chosen.add(each.id);
+    for (const each of rows) if (chosen.size < 12 && each.row.status === ".") chosen.add(each.id);
     for (const each of rows) if (chosen.size < 8) chosen.add(each.id);
     return rows.filter((each) => chosen.has(each.id));
+  }
+  function measure(indicator, std) {
+    const said = [OC.long(indicator) ? indicator.unit : null, std === "direct" ? "standardisé" : null].filter(Boolean).join(", ");
+    return said ? h("span", { class: "soft" }, ` (${said})`) : null;
   }
   const link = (each, key, year) => OC.address({ page: "carte", i: each.row.i, c: each.row.c, d: each.row.d, y: String(year), m: each.row.std === "none" ? undefined : each.row.std, t: key, l: key.startsWith("r") ? "region" : "department" });
   function figures(rows, place, regionKey, year, key) {
     if (!rows.length) return h("p", { class: "masked" }, "Aucun chiffre n’est publié pour ce territoire et cette année.");
     const families = [...new Set(rows.map((each) => each.indicator.family_label))];
     const cells = (each) => {
-      const say = (cell) => cell.status === "." ? OC.value(each.indicator, cell.value, cell.std) : cell.status === "s" ? "masqué" : "–";
+      const say = (cell) => cell.status === "." ? OC.value(each.indicator, cell.value, cell.std, OC.long(each.indicator)) : cell.status === "s" ? "masqué" : "–";
       return [h("td", { class: "n" + (each.row.status === "s" ? " masked" : "") }, h("strong", {}, say(each.row))), h("td", { class: "n soft" }, each.row.status === "." ? OC.between(each.indicator, each.row.low, each.row.high, each.row.std) : ""),
         regionKey ? h("td", { class: "n" }, say(each.region)) : null, h("td", { class: "n" }, say(each.fr)), h("td", {}, each.stands ? sign(each.stands) : "")];
     };
-    return h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": `Chiffres : ${place.label}` }, h("table", {}, h("thead", {}, h("tr", {}, ["Indicateur", place.label, "Intervalle à 95 %", regionKey ? OC.named(regionKey) : null, "France", "Écart à la France"].filter(Boolean).map((name) => h("th", { scope: "col" }, name)))),
+    return h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": `Chiffres : ${place.label}` }, h("table", { class: "figures" }, h("thead", {}, h("tr", {}, ["Indicateur", place.label, "Intervalle à 95 %", regionKey ? OC.named(regionKey) : null, "France", "Écart à la France"].filter(Boolean).map((name) => h("th", { scope: "col" }, name)))),
       families.map((family) => h("tbody", {}, h("tr", { class: "family" }, h("th", { scope: "rowgroup", colspan: regionKey ? 6 : 5 }, family || "Autres")),
-        rows.filter((each) => each.indicator.family_label === family).map((each) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: link(each, key, year) }, named(each.row)), each.row.std === "direct" ? h("span", { class: "soft" }, " (standardisé)") : null), cells(each)))))));
+        rows.filter((each) => each.indicator.family_label === family).map((each) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: link(each, key, year) }, named(each.row)), measure(each.indicator, each.row.std)), cells(each)))))));
   }
   function sign(stands) {
     if (!stands.sure) return h("span", { class: "soft" }, "pas distinguable");
@@ -126,7 +133,7 @@ OC.pages = (() => {
       const apart = x.status === "." && y.status === "." && x.low !== null && y.low !== null ? (x.low > y.high ? 1 : x.high < y.low ? -1 : 0) : null;
       return { id, x, y, apart, indicator: listed(x.i), ratio: x.status === "." && y.status === "." && y.value ? x.value / y.value : null };
     });
-    const say = (each, cell) => cell.status === "." ? OC.value(each.indicator, cell.value, cell.std) : cell.status === "s" ? "masqué" : "–";
+    const say = (each, cell) => cell.status === "." ? OC.value(each.indicator, cell.value, cell.std, OC.long(each.indicator)) : cell.status === "s" ? "masqué" : "–";
     let trend = null;
     if (state.i && listed(state.i)) trend = await both(state, t, u);
     document.title = `${OC.named(t)} et ${OC.named(u)} – Atlas des maladies chroniques`;
@@ -134,9 +141,9 @@ OC.pages = (() => {
       h("div", { class: "bar no-print" }, h("div", { class: "field" }, h("label", { for: "premier" }, "Premier territoire"), placeSelect("premier", t, (v) => go({ t: v }))), h("div", { class: "field" }, h("label", { for: "second" }, "Second territoire"), placeSelect("second", u, (v) => go({ u: v }))),
         h("div", { class: "field" }, h("span", { class: "label" }, "Année"), yearButtons(years, year, (y) => go({ y }))), h("button", { type: "button", onclick: () => go({ t: u, u: t }) }, "Échanger")),
       trend, h("p", { class: "soft" }, "« Séparés » : les deux intervalles à 95 % ne se recouvrent pas. Des intervalles qui se recouvrent peuvent encore cacher une différence : le test est prudent."),
-      h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "Comparaison" }, h("table", { id: "comparaison" }, h("thead", {}, h("tr", {}, ["Indicateur", OC.named(t), "Intervalle à 95 %", OC.named(u), "Intervalle à 95 %", "Lecture"].map((name) => h("th", { scope: "col" }, name)))),
+      h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "Comparaison" }, h("table", { id: "comparaison", class: "figures" }, h("thead", {}, h("tr", {}, ["Indicateur", OC.named(t), "Intervalle à 95 %", OC.named(u), "Intervalle à 95 %", "Lecture"].map((name) => h("th", { scope: "col" }, name)))),
         [...new Set(rows.map((each) => each.indicator.family_label))].map((family) => h("tbody", {}, h("tr", { class: "family" }, h("th", { scope: "rowgroup", colspan: 6 }, family || "Autres")),
-          rows.filter((each) => each.indicator.family_label === family).map((each) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: OC.address({ ...state, page: "comparer", t, u, y: String(year), i: each.x.i, c: each.x.c, d: each.x.d, m: each.x.std }) }, named(each.x)), each.x.std === "direct" ? h("span", { class: "soft" }, " (standardisé)") : null),
+          rows.filter((each) => each.indicator.family_label === family).map((each) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: OC.address({ ...state, page: "comparer", t, u, y: String(year), i: each.x.i, c: each.x.c, d: each.x.d, m: each.x.std }) }, named(each.x)), measure(each.indicator, each.x.std)),
             h("td", { class: "n" }, h("strong", {}, say(each, each.x))), h("td", { class: "n soft" }, each.x.status === "." ? OC.between(each.indicator, each.x.low, each.x.high, each.x.std) : ""), h("td", { class: "n" }, h("strong", {}, say(each, each.y))), h("td", { class: "n soft" }, each.y.status === "." ? OC.between(each.indicator, each.y.low, each.y.high, each.y.std) : ""),
             h("td", {}, each.apart === null ? "" : each.apart === 0 ? h("span", { class: "soft" }, "intervalles qui se recouvrent") : h("span", { class: each.apart > 0 ? "over" : "under" }, `séparés : ${each.apart > 0 ? "▲" : "▼"} ${OC.named(t)}${each.ratio ? ` (× ${OC.exact.format(Math.round(each.ratio * 100) / 100)})` : ""}`)))))))));
   }
