@@ -48,7 +48,7 @@ def test_an_untouched_journal_is_whole(home: Home) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_any_line_edited_removed_moved_or_cut_off_is_seen(home: Home, data: st.DataObject) -> None:

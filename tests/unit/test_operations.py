@@ -180,6 +180,7 @@ def test_without_the_lake_what_can_be_made_again_is_left_out(lived: Home, tmp_pa
     assert list(new.landing.rglob("*.csv"))
 
 
+@pytest.mark.long
 def test_another_secret_makes_other_pseudonyms_of_the_same_rows(
     ingested: Home, home: Home, tmp_path: Path
 ) -> None:
@@ -294,6 +295,7 @@ def told_to(home: Home, mail: Any, hook: Any, **more: Any) -> alerts.Settings:
     return found
 
 
+@pytest.mark.long
 def test_refusals_drift_and_lateness_are_told_with_figures_and_no_value(
     home: Home, sinks: tuple[Any, Any]
 ) -> None:
@@ -315,6 +317,7 @@ def test_refusals_drift_and_lateness_are_told_with_figures_and_no_value(
     assert any("+114%" in each["text"] for each in hook.messages)
 
 
+@pytest.mark.long
 def test_the_sensor_tells_each_thing_once_and_again_if_nobody_heard(
     home: Home, sinks: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +380,7 @@ def test_settings_that_tell_nobody_are_refused(home: Home, text: str) -> None:
 # --- bill of materials --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_bill_names_every_locked_package_with_hash_and_licence(tmp_path: Path) -> None:
     told = materials.write(tmp_path / "a.json")
     materials.write(tmp_path / "b.json")
