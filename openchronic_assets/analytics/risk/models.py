@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler, TargetEncoder
+from threadpoolctl import ThreadpoolController
 
 from openchronic_assets.analytics.risk import metrics
 from openchronic_assets.analytics.risk.features import CATEGORICAL, Floats
@@ -42,6 +44,7 @@ RUNG_LABELS = {
 WITHIN = 0.01  # the simplest model so near the best AUROC is kept
 TREES, LEAF = 500, 50
 STRENGTHS = (0.003, 0.03, 0.3)
+THREADED_ROWS = 50_000
 FOREST_ROWS = 100_000  # each tree draws that many at most
 
 
@@ -94,7 +97,8 @@ class Model:
         x = values[:, [place[name] for name in self.columns]]
         if self.encoder is not None:
             x = self.encoder.transform(_plain(self.columns, x))
-        found = self.classifier.predict_proba(x)[:, 1]
+        with _threads(len(x)):
+            found = self.classifier.predict_proba(x)[:, 1]
         if self.calibrator is not None:
             found = self.calibrator.predict(found)
         result: Labels = np.asarray(found, np.float64)
@@ -135,7 +139,19 @@ def usable(names: tuple[str, ...], values: Floats, least: float = 0.001) -> tupl
 
 def fit(rung: str, names: tuple[str, ...], train: Part, validation: Part, seed: int) -> Model:
     """Fit one rung on the training part; tune and calibrate it on the validation part."""
-    return _FIT[rung](names, train, validation, seed)
+    with _threads(len(train.y)):
+        return _FIT[rung](names, train, validation, seed)
+
+
+def _threads(rows: int) -> Any:
+    """Hold to one thread on few rows, where threads wait for each other longer than they work."""
+    return _pools().limit(limits=1 if rows < THREADED_ROWS else None, user_api="openmp")
+
+
+@cache
+def _pools() -> Any:
+    """Find the libraries that thread, once."""
+    return ThreadpoolController()
 
 
 def simplest(scores: dict[str, float]) -> str:

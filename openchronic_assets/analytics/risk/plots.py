@@ -146,12 +146,12 @@ def decision(points: Sequence[tuple[float, float, float]]) -> str:
     return axes.svg("Courbe de décision : bénéfice net selon le seuil")
 
 
-def bars(rows: Sequence[tuple[str, float]], width: int = 560) -> str:
+def bars(rows: Sequence[tuple[str, float]], width: int = 660) -> str:
     """Return horizontal bars of small shares, the largest first."""
     shown = [(label, value) for label, value in rows if value > 0]
     if not shown:
         return ""
-    top, step, left = max(value for _, value in shown), 22, 260
+    top, step, left = max(value for _, value in shown), 22, 330
     parts = []
     for place, (label, value) in enumerate(shown):
         y = place * step

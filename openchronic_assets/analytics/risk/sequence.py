@@ -6,6 +6,7 @@ models that are kept are scikit-learn's.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from typing import Any
 
@@ -43,8 +44,7 @@ def fit_and_predict(
     ``months`` is (row, month, channel), the oldest month first; ``fixed`` (row, column) is age and
     sex. The loss is that of the classes as they are.
     """
-    import torch
-
+    torch = importlib.import_module("torch")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
