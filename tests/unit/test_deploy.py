@@ -96,6 +96,9 @@ def test_every_pod_is_restricted_and_selected_by_a_network_policy() -> None:
     assert len(pods) == 6
     for pod in pods:
         assert pod["spec"]["securityContext"]["runAsNonRoot"] is True
+        if "openchronic-home" in str(pod["spec"].get("volumes")):
+            policy = pod["spec"]["securityContext"]["fsGroupChangePolicy"]
+            assert policy == "OnRootMismatch"  # else the vault would be given to the group
         for each in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])):
             security = each["securityContext"]
             assert security["allowPrivilegeEscalation"] is False
