@@ -536,6 +536,7 @@ def test_the_simplest_model_near_the_best_is_kept(scores: dict[str, float], chos
     assert models.simplest(scores) == chosen
 
 
+@pytest.mark.long
 def test_sequences_hold_what_the_counts_hold(base: Home) -> None:
     with run.opened(base) as connection:
         sources.open_views(connection)
