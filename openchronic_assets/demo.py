@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 from openchronic_assets import progress
+from openchronic_assets.anonymisation.indicator_release import list_indicator_releases
 from openchronic_assets.anonymisation.release import list_releases
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.mainjob import refresh
 from openchronic_assets.publish import publish_release
+from openchronic_assets.releasing import prepare_indicator_candidate
 from openchronic_assets.settings import Home
 from openchronic_assets.status import status
 from openchronic_assets.synthetic import generate
@@ -50,7 +52,9 @@ def run_demo(home: Home) -> dict[str, Any]:
     result = refresh(home, list(range(YEARS[0], YEARS[1] + 1)))
     state = status(home)
     release = _publish(home, str(state["build_id"]))
-    return summarise(home, result, release, time.monotonic() - started)
+    indicators = _publish_indicators(home, str(state["build_id"]))
+    summary = summarise(home, result, release, time.monotonic() - started)
+    return summary | {"indicators": indicators}
 
 
 def _publish(home: Home, build_id: str) -> dict[str, Any]:
@@ -66,6 +70,28 @@ def _publish(home: Home, build_id: str) -> dict[str, Any]:
         for each in list_releases(home)
         if each["version"] == mine[-1]["version"] and each["state"] == "release"
     )
+
+
+def _publish_indicators(home: Home, build_id: str) -> dict[str, Any]:
+    """Release the indicators of the build, of which the atlas is made."""
+
+    def public() -> dict[str, Any] | None:
+        mine = [
+            each
+            for each in list_indicator_releases(home)
+            if each.get("build_id") == build_id and each["state"] == "release"
+        ]
+        return mine[0] if mine else None
+
+    progress.report("indicators", 0, 1)
+    if public() is None:
+        candidate = prepare_indicator_candidate(home)
+        publish_release(home, candidate["version"], APPROVERS)
+    progress.report("indicators", 1, 1)
+    found = public()
+    if found is None:
+        raise OpenChronicError(f"build {build_id} has no release of indicators")
+    return found
 
 
 def summarise(
@@ -98,7 +124,7 @@ def summarise(
 
 def lines_of(summary: dict[str, Any]) -> list[str]:
     """Return the summary as lines for a terminal."""
-    lines, release = summary["lines"], summary["release"]
+    lines, release, indicators = summary["lines"], summary["release"], summary["indicators"]
     cells = release["cells"]
     return [
         "",
@@ -116,6 +142,8 @@ def lines_of(summary: dict[str, Any]) -> list[str]:
         f"risk at most {release['max_risk']:.3f}",
         f"               {cells['shown']} of {cells['total']} ALD × department × sex cells shown "
         f"({100 * cells['share']:.0f} %), {cells['shown_exact']} by ALD number",
+        f"  indicators   {indicators['version']}: {indicators['indicators']} indicators, "
+        f"{indicators['cells']['shown']:,} cells shown, {indicators['cells']['hidden']:,} hidden",
         "",
         "[bold]Where to look next[/]",
         "  make ui      the asset graph, checks and runs, in a browser",

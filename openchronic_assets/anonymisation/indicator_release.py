@@ -23,7 +23,7 @@ from typing import Any
 
 from openchronic_assets.anonymisation import indicator_files, journal
 from openchronic_assets.anonymisation.approvals import JOB, approved, is_producing
-from openchronic_assets.anonymisation.gate import DEFAULT_TIMEOUT, IndicatorRequest, run_gate
+from openchronic_assets.anonymisation.gate import IndicatorRequest, run_gate
 from openchronic_assets.anonymisation.indicator_composition import near_microdata, read_earlier
 from openchronic_assets.anonymisation.indicator_readme import LIMITS, indicator_readme
 from openchronic_assets.anonymisation.indicator_tables import (
@@ -54,6 +54,9 @@ from openchronic_assets.settings import Home
 METHOD = "indicators-1"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
+PATIENCE = 1800.0
+"""Seconds given to the gate: a million cells take some minutes."""
+
 VERSION = re.compile(r"\d{4}-indicators-[0-9a-f]{8}")
 _MICRODATA = re.compile(r"\d{4}-[0-9a-f]{8}")
 
@@ -66,7 +69,7 @@ def prepare_indicators(
     build_id: str,
     deliveries: Sequence[Mapping[str, Any]],
     *,
-    gate_timeout: float = DEFAULT_TIMEOUT,
+    gate_timeout: float = PATIENCE,
     gate_command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Protect the counts, write the files and, if the gate accepts them, the candidate.
@@ -202,7 +205,7 @@ def publish_indicators(
     approvers: Sequence[str],
     purpose: str | None = None,
     *,
-    gate_timeout: float = DEFAULT_TIMEOUT,
+    gate_timeout: float = PATIENCE,
     gate_command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Move an approved candidate of indicators to ``release/``.
