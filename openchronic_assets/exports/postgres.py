@@ -191,8 +191,14 @@ def _require_logging(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
 def _newest_release(home: Home) -> str | None:
     from openchronic_assets.anonymisation.release import list_releases
 
-    released = [each["version"] for each in list_releases(home) if each["state"] == "release"]
-    return max(released, default=None)
+    released = {each["version"] for each in list_releases(home) if each["state"] == "release"}
+    # Versions are named after their year and content: the journal knows which came last.
+    published = [
+        str(each["version"])
+        for each in audit.entries(home)
+        if each["event"] == "published" and each.get("version") in released
+    ]
+    return published[-1] if published else max(released, default=None)
 
 
 def _load_release(

@@ -232,6 +232,18 @@ def test_a_password_is_in_no_message(base: Home, dsn: str, tmp_path: Path) -> No
     assert found == []
 
 
+def test_the_newest_release_is_the_last_published_not_the_last_by_name(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from openchronic_assets.anonymisation import release
+
+    listed = [{"version": f"2019-{name}", "state": "release"} for name in "ab"]
+    monkeypatch.setattr(release, "list_releases", lambda home: listed)
+    for name in ("b", "a"):
+        audit.record(home, "published", version=f"2019-{name}")
+    assert postgres._newest_release(home) == "2019-a"
+
+
 def test_with_nothing_to_serve_it_says_so(home: Home) -> None:
     with pytest.raises(postgres.UsageError, match="nothing to serve"):
         postgres.publish(home, "postgresql://127.0.0.1:1/x")
