@@ -43,8 +43,9 @@ def risk(persons: int, landmarks: int) -> dict[str, Any]:
             ).fetchnumpy()
             features_s, features_cpu = time.perf_counter() - began, _processor() - cpu
             began, cpu = time.perf_counter(), _processor()
-            label = np.ma.filled(told["label_any"].astype(np.float64), np.nan)
-            fold = np.array([fold_of(each, study.seed) for each in told["person_id"].tolist()])
+            label = np.ma.filled(np.ma.asarray(told["label_any"]).astype(np.float64), np.nan)
+            people = map(str, told["person_id"].tolist())
+            fold = np.array([fold_of(each, study.seed) for each in people])
             known = ~np.isnan(label)
             train, held = (
                 Part(found.values[rows], label[rows])
