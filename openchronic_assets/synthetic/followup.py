@@ -280,7 +280,7 @@ def _old_age(c: Context, builder: Builder) -> None:
     middle = (low + high) // 2
     everyone = np.flatnonzero(~c.people.silent & (c.people.birth < high))
     age = c.people.age(np.full(len(everyone), middle), everyone)
-    mean = by_age(age, (65, 75, 85), (0.0, 1.6, 10.0, 10.4)) * c.people.frail[everyone]
+    mean = by_age(age, (65, 75, 85), (0.0, 1.5, 9.3, 9.7)) * c.people.frail[everyone]
     treated = pharmacy.treatments(c, everyone, mean, OF_ILLNESS)
     # Who takes so many is helped with them: few refills are left out.
     treated["taken"] = np.maximum(treated["taken"], 85)
