@@ -141,7 +141,7 @@ def _used(browser: Any, address: str, years: range) -> dict[str, Any]:
         page.context.close()
     progress.report("browser", 1, 1 + len(_CHANGES) + len(_PAGES))
     page, got = _page(browser, faults), []
-    page.on("response", lambda r: "/data/" in r.url and got.append(r.url))
+    page.on("response", lambda r: got.extend([r.url] if "/data/" in r.url else []))
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
     opened = list(got)
