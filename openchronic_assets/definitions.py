@@ -10,7 +10,6 @@ for _category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
 
 from dagster_pyspark import LazyPySparkResource  # noqa: E402  (after the filters)
 
-from openchronic_assets.alert_sensors import deliveries_to_look_at, failed_runs  # noqa: E402
 from openchronic_assets.analytics.assets import practice, risk_models  # noqa: E402
 from openchronic_assets.anonymisation.assets import (  # noqa: E402
     indicator_release,
@@ -21,6 +20,7 @@ from openchronic_assets.anonymisation.assets import (  # noqa: E402
 from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
 from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
 from openchronic_assets.ingestion.spark import configuration  # noqa: E402
+from openchronic_assets.operations.sensors import deliveries_to_look_at, failed_runs  # noqa: E402
 from openchronic_assets.publication.assets import atlas  # noqa: E402
 from openchronic_assets.reports.assets import run_reports  # noqa: E402
 from openchronic_assets.warehouse.assets import warehouse  # noqa: E402

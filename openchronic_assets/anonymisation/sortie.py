@@ -133,9 +133,7 @@ def read_table(
     dimensions = [name for name in header if name not in named]
     if not dimensions:
         raise UsageError(f"{path.name}: there is no column beside the counts")
-    professionals.refuse(
-        ((name, read.table[name].to_pylist()) for name in dimensions), path.name
-    )
+    professionals.refuse(((name, read.table[name].to_pylist()) for name in dimensions), path.name)
     for name in dimensions:
         values = [row[header.index(name)] for row in rows]
         given = [v for v in values if v is not None and str(v).casefold().strip() not in TOTALS]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from openchronic_assets import audit
+from openchronic_assets.access import audit
 from openchronic_assets.console import HomeOption, JsonOption, err, out, print_json, show
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import home as find_home
@@ -114,8 +114,8 @@ def postgres(
 @access_app.command("gateway")
 def gateway(home: HomeOption = None) -> None:
     """Answer the queries of declared projects on a Unix socket, each one journalled."""
-    from openchronic_assets.access import check_secure, load
-    from openchronic_assets.gateway_server import Gateway, socket_path
+    from openchronic_assets.access.projects import check_secure, load
+    from openchronic_assets.access.server import Gateway, socket_path
 
     place = find_home(home).create()
     access = load(place)

@@ -30,7 +30,7 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Save a home, each content once; the vault apart, encrypted."""
-    from openchronic_assets.backup import backup as write
+    from openchronic_assets.operations.backup import backup as write
 
     with drawn(as_json):
         told = write(find_home(home), folder, vault=vault, through=through, lake=lake)
@@ -54,7 +54,7 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Restore a backup into an empty home, each file compared with its hash."""
-    from openchronic_assets.backup import restore as write
+    from openchronic_assets.operations.backup import restore as write
 
     with drawn(as_json):
         told = write(find_home(home), folder, identifier=identifier, vault=vault, through=through)
@@ -75,7 +75,7 @@ def clean(
     as_json: JsonOption = False,
 ) -> None:
     """Delete what is past its use: old logs, superseded builds, refused lines."""
-    from openchronic_assets.retention import clean as go
+    from openchronic_assets.operations.retention import clean as go
 
     told = go(find_home(home), logs_days=logs_days, quarantine_days=quarantine_days, apply=apply)
     if as_json:
@@ -95,7 +95,7 @@ def sbom(
     as_json: JsonOption = False,
 ) -> None:
     """Write the bill of materials (CycloneDX 1.6): packages, versions, hashes, licences."""
-    from openchronic_assets.materials import write
+    from openchronic_assets.operations.materials import write
 
     told = write(destination)
     if as_json:
@@ -115,8 +115,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say how long, how large: measured costs times what is asked, with the assumptions."""
-    from openchronic_assets.sizing import LINES
-    from openchronic_assets.sizing import plan as make
+    from openchronic_assets.operations.sizing import LINES
+    from openchronic_assets.operations.sizing import plan as make
 
     told = make(persons, years, cores, lines=LINES if lines is None else lines)
     if as_json:

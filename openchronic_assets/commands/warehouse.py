@@ -104,7 +104,7 @@ def sql(
     """Query the models of the current build, read-only, whatever else is running; journalled."""
     import csv
 
-    from openchronic_assets.gateway import asked
+    from openchronic_assets.access.gateway import asked
 
     place = find_home(home)
     columns, rows, journalled = asked(place, query, project, taken_out=as_csv or as_json)

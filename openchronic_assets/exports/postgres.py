@@ -3,8 +3,8 @@
 A whole build is loaded into a schema of its own that no reader may enter, then one transaction
 replaces the schemas that readers see: ``release`` (tables of the newest release, for the role
 ``openchronic_release``) and one ``project_<name>`` a project of ``vault/access.yaml``, whose views
-show its columns and rows (:mod:`openchronic_assets.access`) to the role of the same name. Views
-carry the project's dates: access closes at expiry without anybody doing anything.
+show its columns and rows (``access/projects.py``) to the role of the same name. Views carry the
+project's dates: access closes at expiry without anybody doing anything.
 
 Individual data are served only by a database that logs every statement of every session, with the
 plan that says which tables were read and how many rows came out; ``openchronic audit collect``
@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from openchronic_assets import audit
-from openchronic_assets.access import Access, Columns, load, shown, view_sql
+from openchronic_assets.access import audit
+from openchronic_assets.access.projects import Access, Columns, load, shown, view_sql
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.builds import files, read_manifest

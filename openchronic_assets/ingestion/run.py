@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from openchronic_assets import audit
+from openchronic_assets.access import audit
 from openchronic_assets.contracts import load
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import (

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from raw_lake import Lake, line, small_extract, stay
 
-from openchronic_assets import gateway, warehouse
+from openchronic_assets import warehouse
+from openchronic_assets.access import gateway
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Backfill, Delivery, Server, openchronic
 
-from openchronic_assets.backup import backup
 from openchronic_assets.ingestion import deliveries
+from openchronic_assets.operations.backup import backup
 from openchronic_assets.settings import Home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]

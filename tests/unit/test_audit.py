@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_deliveries import openchronic, row, write
 
-from openchronic_assets import audit
+from openchronic_assets.access import audit
 from openchronic_assets.anonymisation import journal
 from openchronic_assets.errors import OpenChronicError, Refused
 from openchronic_assets.ingestion import spark

@@ -24,9 +24,7 @@ MATERIALISED = sorted(GRAPH.materializable_asset_keys)
 WHOLE = {"publication"}
 OF_ITS_OWN_JOB = dg.AssetKey(["candidate", "indicator_candidate"])
 MAIN = [
-    key
-    for key in MATERIALISED
-    if GRAPH.get(key).group_name not in WHOLE and key != OF_ITS_OWN_JOB
+    key for key in MATERIALISED if GRAPH.get(key).group_name not in WHOLE and key != OF_ITS_OWN_JOB
 ]
 
 

@@ -13,11 +13,12 @@ import duckdb
 import pytest
 from small_deliveries import openchronic
 
-from openchronic_assets import audit, gateway_server
-from openchronic_assets.access import Access, load
+from openchronic_assets.access import audit
+from openchronic_assets.access import server as gateway_server
+from openchronic_assets.access.projects import Access, load
+from openchronic_assets.access.server import Gateway, answer, ask
 from openchronic_assets.anonymisation import journal
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
-from openchronic_assets.gateway_server import Gateway, answer, ask
 from openchronic_assets.settings import Home
 
 TODAY = date.today()

@@ -20,11 +20,13 @@ import pytest
 import yaml
 from small_deliveries import lake_rows, openchronic, row, tree, write
 
-from openchronic_assets import alert_sensors, alerts, audit, backup, materials
+from openchronic_assets.access import audit
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.ingestion import spark
 from openchronic_assets.ingestion.run import ingest
-from openchronic_assets.retention import clean
+from openchronic_assets.operations import alerts, backup, materials
+from openchronic_assets.operations import sensors as alert_sensors
+from openchronic_assets.operations.retention import clean
 from openchronic_assets.settings import HOME_VARIABLE, Home
 
 PLANTED = "PLANTEDKEYOFAPATIENT1"

@@ -13,7 +13,7 @@ from postgres_server import PASSWORD, SETTINGS, Server, running
 from small_deliveries import openchronic
 from test_gateway_access import base, declare, project, rows
 
-from openchronic_assets import audit
+from openchronic_assets.access import audit
 from openchronic_assets.exports import postgres
 from openchronic_assets.settings import Home
 

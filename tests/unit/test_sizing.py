@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_deliveries import openchronic
 
 from openchronic_assets.errors import UsageError
-from openchronic_assets.sizing import COSTS, plan
+from openchronic_assets.operations.sizing import COSTS, plan
 
 DOCS = Path(__file__).parents[2] / "docs"
 NUMBERS = st.integers(1, 10**8), st.integers(1, 30), st.integers(1, 4096)

@@ -6,7 +6,7 @@ import json
 
 import dagster as dg
 
-from openchronic_assets import alerts
+from openchronic_assets.operations import alerts
 from openchronic_assets.settings import home
 
 _NOBODY = "nobody is to be told: dagster/alerts.yaml is not there"

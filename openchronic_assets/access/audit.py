@@ -1,6 +1,6 @@
 """The audit journal of a home: who brought, asked, read, took out and released what.
 
-One file, ``vault/journal.jsonl``, append-only and chained (:mod:`.anonymisation.journal`). Entries
+One file, ``vault/journal.jsonl``, append-only and chained (``anonymisation/journal.py``). Entries
 hold names, counts, hashes, and the text of queries, as decision 16 asks: the vault is closed to
 analysts.
 """
@@ -147,7 +147,7 @@ def rights(home: Home, year: int, today: date | None = None) -> list[dict[str, A
     Declared rights come from ``vault/access.yaml``, uses from the journal: whoever used something
     without a declared right has a row of their own.
     """
-    from openchronic_assets.access import Access, load
+    from openchronic_assets.access.projects import Access, load
 
     today = today or date.today()
     declared = load(home) or Access()

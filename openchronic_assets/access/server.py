@@ -1,9 +1,10 @@
 """The gateway of the ``secure`` mode: one process that may read the base, and journals each query.
 
 It listens on a Unix socket. The kernel says which account is on the other side (``SO_PEERCRED``);
-the project of that account (:mod:`.access`) says which columns and rows exist. A query sees nothing
-but these: its text is parsed, each table it names must be one of the project's, and the connection
-that runs it holds views of these alone, with its settings locked and no other file within reach.
+the project of that account (:mod:`.projects`) says which columns and rows exist. A query sees
+nothing but these: its text is parsed, each table it names must be one of the project's, and the
+connection that runs it holds views of these alone, with its settings locked and no other file
+within reach.
 
 The answer leaves after its journal entry is on disk. Messages are one line of JSON each way.
 """
@@ -27,8 +28,8 @@ from typing import Any
 
 import duckdb
 
-from openchronic_assets import audit
-from openchronic_assets.access import Columns, Project, load, shown, view_sql
+from openchronic_assets.access import audit
+from openchronic_assets.access.projects import Columns, Project, load, shown, view_sql
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.builds import files, read_manifest

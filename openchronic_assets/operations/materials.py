@@ -19,7 +19,7 @@ from typing import Any
 from openchronic_assets import __version__
 from openchronic_assets.errors import UsageError
 
-LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
+LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)")
 
 

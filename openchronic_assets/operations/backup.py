@@ -26,7 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets import __version__, audit, progress
+from openchronic_assets import __version__, progress
+from openchronic_assets.access import audit
 from openchronic_assets.anonymisation.release import vault_lock
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.ingestion.deliveries import lake_lock

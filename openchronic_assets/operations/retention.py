@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets import audit
+from openchronic_assets.access import audit
 from openchronic_assets.errors import UsageError
 from openchronic_assets.ingestion.deliveries import lake_lock
 from openchronic_assets.settings import Home

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from openchronic_assets import audit
-from openchronic_assets.access import is_secure
+from openchronic_assets.access import audit
+from openchronic_assets.access.projects import is_secure
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import connect
@@ -28,7 +28,7 @@ def asked(
     Raises:
         UsageError, Refused: the query, or the right to it, is wanting.
     """
-    from openchronic_assets import gateway_server
+    from openchronic_assets.access import server as gateway_server
 
     if project or gateway_server.SOCKET_VARIABLE in os.environ or is_secure(home):
         columns, rows = gateway_server.ask(home, query, project, taken_out=taken_out)

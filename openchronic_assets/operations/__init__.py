@@ -1,0 +1,1 @@
+"""Running it: alerts, backup, retention, sizing, the bill of materials."""
