@@ -1,8 +1,8 @@
 """From who met whom to who shares patients: the projection of persons and providers.
 
 The pairs are a mart in SQL on both engines (``provider_contact``). Their projection is a product
-of sparse matrices in blocks of rows: a fourth of the time and of the memory of the self-join in
-SQL, which is kept as a second opinion and for a cluster (docs/decisions/0028).
+of sparse matrices in blocks of rows: half of the processor time and a third of the memory of the
+self-join in SQL, which is kept as a second opinion and for a cluster (docs/decisions/0028).
 """
 
 from __future__ import annotations
