@@ -305,7 +305,7 @@ def train(
     study: Study,
     *,
     extra: tuple[Extra, ...] = (),
-    rungs: tuple[str, ...] = models.RUNGS,
+    rungs: tuple[str, ...] = (),
     outcomes: tuple[str, ...] = (),
     replicates: int = metrics.REPLICATES,
     keep: bool = True,
@@ -316,7 +316,7 @@ def train(
         home: where the base is.
         study: the design.
         extra: features of an analyst, checked as ours are.
-        rungs: those of the ladder that are tried; ``gru`` needs PyTorch.
+        rungs: those of the ladder that are tried, all without it; ``gru`` needs PyTorch.
         outcomes: some of the study's; all without it.
         replicates: of the bootstrap.
         keep: write models and report; else only return what was found.
@@ -326,7 +326,7 @@ def train(
             (the report says so; that model is not kept).
         UsageError: the data are too short, or an outcome or rung is unknown.
     """
-    wanted = outcomes or study.outcomes
+    wanted, rungs = outcomes or study.outcomes, rungs or models.RUNGS
     if unknown := set(wanted) - set(study.outcomes):
         raise UsageError(
             f"no outcome {', '.join(sorted(unknown))}; there are: {', '.join(study.outcomes)}"
