@@ -46,10 +46,13 @@ ui: setup ## Open Dagster: asset graph, runs, checks
 docs: setup ## Build and open the documentation of the tables
 	@$(BIN)/openchronic docs
 
+atlas: setup ## Build and open the atlas of the newest release
+	@$(BIN)/openchronic atlas
+
 bench: java setup ## Measure the main job on this machine
 	@$(BIN)/openchronic bench demo
 
 clean: ## Remove the environment and caches; data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
-.PHONY: help java setup demo test test-long test-all lint ui docs bench clean
+.PHONY: help java setup demo test test-long test-all lint ui docs atlas bench clean

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import (  # type: ignore[import-untyped]
+from sklearn.metrics import (
     adjusted_rand_score,
     normalized_mutual_info_score,
 )
@@ -49,7 +49,7 @@ class Communities:
 
 def graph(edges: Edges) -> Any:
     """Return the network as a weighted graph of networkit."""
-    import networkit  # type: ignore[import-untyped]
+    import networkit
 
     return networkit.GraphFromCoo(
         (
