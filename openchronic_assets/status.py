@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets.anonymisation.indicator_release import list_indicator_releases
 from openchronic_assets.anonymisation.release import list_releases
 from openchronic_assets.contracts import load
 from openchronic_assets.ingestion import deliveries
@@ -43,6 +44,7 @@ def status(home: Home) -> dict[str, Any]:
         "stale": {str(year): why for year, why in stale_years(home).items()} if every else {},
         "candidates": [each for each in releases if each.get("state") == "candidate"],
         "releases": [each for each in releases if each.get("state") == "release"],
+        "indicator_releases": list_indicator_releases(home),
     }
 
 

@@ -34,10 +34,11 @@ def release_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         show([{"state": each["state"], **release_row(each)} for each in found])
         if of_indicators:
-            show([{"state": each["state"], **_indicator_row(each)} for each in of_indicators])
+            show([{"state": each["state"], **indicator_row(each)} for each in of_indicators])
 
 
-def _indicator_row(each: dict[str, Any]) -> dict[str, Any]:
+def indicator_row(each: dict[str, Any]) -> dict[str, Any]:
+    """Return a candidate or release of indicators as a row for a terminal."""
     cells = each.get("cells", {})
     return {
         **{name: each.get(name) for name in ("version", "purpose", "indicators")},
@@ -86,8 +87,14 @@ def release_report(
 ) -> None:
     """Write a release's page: the frontier, the choice, the three European criteria, the limits."""
     from openchronic_assets.anonymisation.calibration_report import release_page
+    from openchronic_assets.anonymisation.indicator_release import VERSION
     from openchronic_assets.anonymisation.release import read_report
 
+    if VERSION.fullmatch(version_name):
+        raise UsageError(
+            f"{version_name} is a release of indicators: its README.md says how it was protected, "
+            "and `openchronic atlas` shows it"
+        )
     report = read_report(find_home(home), version_name)
     if destination.exists():
         raise UsageError(f"{destination} exists: give a new file")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from openchronic_assets.commands.releases import release_row
+from openchronic_assets.commands.releases import indicator_row, release_row
 from openchronic_assets.console import HomeOption, JsonOption, drawn, err, out, print_json, show
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import home as find_home
@@ -88,6 +88,13 @@ def show_status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     )
     show([release_row(each) for each in document["candidates"]], "Candidates")
     show([release_row(each) for each in document["releases"]], "Releases")
+    show(
+        [
+            {"state": each["state"], **indicator_row(each)}
+            for each in document["indicator_releases"]
+        ],
+        "Releases of indicators",
+    )
 
 
 @app.command()
