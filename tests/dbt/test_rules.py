@@ -212,6 +212,36 @@ CASES: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any], dict[str, Any
     ("ER_PHA_F", "conflicting_classes"): (
         {"is_conflicting": True}, {"is_conflicting": False}, {"is_conflicting": None},
     ),
+    ("ER_PRS_F", "care_after_death"): (
+        {"care_date": dt.date(2020, 1, 2), "death_date": dt.date(2020, 1, 1)},
+        {"care_date": dt.date(2020, 1, 1), "death_date": dt.date(2020, 1, 1)},
+        {"care_date": dt.date(2020, 1, 2), "death_date": None},
+    ),
+    ("ER_PRS_F", "exemption_without_person"): (
+        {"has_ald_exemption": True, "person_id": None},
+        {"has_ald_exemption": True, "person_id": "P"},
+        {"has_ald_exemption": None, "person_id": None},
+    ),
+    ("IR_IMB_R", "without_person"): (
+        {"person_id": None}, {"person_id": "P"}, {"person_id": None},
+    ),
+    ("IR_IMB_R", "without_start"): (
+        {"start_date": None}, {"start_date": dt.date(2020, 1, 1)}, {"start_date": None},
+    ),
+    ("IR_IMB_R", "end_before_start"): (
+        {"start_date": dt.date(2020, 1, 2), "end_date": dt.date(2020, 1, 1)},
+        {"start_date": dt.date(2020, 1, 1), "end_date": dt.date(2020, 1, 1)},
+        {"start_date": dt.date(2020, 1, 1), "end_date": None},
+    ),
+    ("IR_IMB_R", "inserted_before_start"): (
+        {"insert_date": dt.date(2020, 1, 1), "start_date": dt.date(2020, 1, 2)},
+        {"insert_date": dt.date(2020, 1, 1), "start_date": dt.date(2020, 1, 1)},
+        {"insert_date": None, "start_date": dt.date(2020, 1, 1)},
+    ),
+    ("IR_IMB_R", "unresolved_number"): (
+        {"ald_num_source": "unresolved"}, {"ald_num_source": "delivered"},
+        {"ald_num_source": None},
+    ),
     ("OPEN_DAMIR", "supplement"): (
         {"reimbursement_type": 2}, {"reimbursement_type": 1}, {"reimbursement_type": None},
     ),
@@ -236,6 +266,12 @@ for _table, _rule in (
     ("T_MCOaaCSTC", "repeated_visit"),
 ):
     CASES[(_table, _rule)] = CASES[("T_MCOaaB", "repeated_stay")]
+
+for _rule in (
+    "line_left_out", "without_person", "without_date", "without_class", "before_prescription",
+    "negative_without_positive",
+):  # fmt: skip
+    CASES[("ER_UCD_F", _rule)] = CASES[("ER_PHA_F", _rule)]
 
 KINDS = {int: "integer", str: "varchar", bool: "boolean", dt.date: "date"}
 

@@ -13,6 +13,7 @@ import pytest
 import test_anonymisation_gate as microdata
 import test_anonymisation_products as products
 import test_anonymisation_research as research
+import test_indicator_release as indicators
 
 from openchronic_assets.anonymisation import gate, journal, release
 from openchronic_assets.anonymisation.gate import Check, inspect, judge, run_gate
@@ -25,6 +26,8 @@ FAULTS = [
     *((spoil, check) for spoil, checks in microdata.FAULTS for check in checks),
     *products.FAULTS,
     *research.FAULTS,
+    *((spoil, check) for check, spoil in indicators.FAULTS),
+    *((None, check) for check in indicators.BY_REQUEST),
 ]
 
 
@@ -47,6 +50,7 @@ def requests() -> list[Any]:
         gate.CubeRequest("absent", "c.csv", {"sex": ["1"]}, "ledger", "r", "p", 0.1, 1e-6, 2.0),
         gate.ResearchRequest("absent", "p.parquet", None, {}, 11, "k.json", ["Ada"]),
         gate.TogetherRequest("absent", ["t.csv"], ["tables"], {}, "report.json", "job", []),
+        gate.IndicatorRequest("absent", "absent", "report.json", "job", [], {}),
     ]
 
 
@@ -95,7 +99,8 @@ def test_a_check_that_raises_is_refused_and_quotes_nothing(
 
 def test_a_gate_asked_nothing_or_one_kind_twice_refuses() -> None:
     assert not run_gate([]).accepted
-    twice = [requests()[-1]] * 2
+    (together,) = (each for each in requests() if isinstance(each, gate.TogetherRequest))
+    twice = [together] * 2
     good = [Check(name, True, "", 0, 0) for name in gate.expected(twice)]
     assert set(judge(good, gate.expected(twice)).failed) == set(KINDS["TogetherRequest"])
 

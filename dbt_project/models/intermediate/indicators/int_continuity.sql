@@ -89,7 +89,8 @@ final as (
             when visit_count > 1
                 then cast(visit_count - doctor_count as double) / (visit_count - 1)
         end as k_index,
-        ln(visit_count) - logarithms / visit_count as visit_entropy
+        -- Twelve decimals, those of the terms: one doctor alone is exactly 0.
+        round(ln(visit_count) - logarithms / visit_count, 12) as visit_entropy
     from counted
 )
 
