@@ -121,15 +121,24 @@ def checks(folder: Path, cache: Path) -> Checks:
     for test in manifest.unit_tests.values():
         given = {}
         for each in test.given:
-            assert each.rows is not None and not isinstance(each.rows, str), test.name
             # ref('name') or source('snds', 'name')
-            given[each.input.split("'")[-2]] = list(each.rows)
+            given[each.input.split("'")[-2]] = written_rows(each.rows)
         variables = (test.overrides.vars if test.overrides else None) or {}
         year = int(variables.get("unit_test_year", 2020))
-        unit.append(UnitTest(test.name, test.model, year, given, list(test.expect.rows or [])))
+        unit.append(UnitTest(test.name, test.model, year, given, written_rows(test.expect.rows)))
     found = Checks(tuple(unit), tuple(sorted(data, key=lambda each: each.name)))
     kept.write_bytes(pickle.dumps(found))
     return found
+
+
+def written_rows(rows: Any) -> list[Row]:
+    """Return the rows of a unit test, which may be written as a query."""
+    if not isinstance(rows, str):
+        return list(rows or [])
+    with duckdb.connect() as connection:
+        found = connection.execute(rows)
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def raw_parts(folder: Path, wanted: set[str]) -> dict[str, list[Part]]:
