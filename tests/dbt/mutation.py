@@ -412,13 +412,15 @@ class Oracles:
         hypothesis.settings.load_profile("mutants")
         try:
             with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-                pytest.main(
+                code = pytest.main(
                     [
                         "-x", "-q", "--rootdir", str(HERE.parents[1]),
                         "-m", "not spark and not slow and not long and not e2e", *more, *where,
                     ],
                     plugins=[watch],
                 )  # fmt: skip
+            # Oracles that cannot be collected would let every mutant live.
+            assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), (code, where)
         finally:
             runners.SHARED = None
             hypothesis.settings.load_profile("default")

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from model_runner import ModelRunner
 
 from openchronic_assets.indicators import methods
-from tests.dbt.model_runner import ModelRunner
 
 Row = dict[str, Any]
 YEAR = 2020

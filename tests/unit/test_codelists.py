@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from small_deliveries import openchronic
 
 from openchronic_assets.codelists import CodeList, CodeListError, lists, load_algorithms, load_list
 from openchronic_assets.codelists.exchange import (
@@ -31,7 +32,6 @@ from openchronic_assets.codelists.model import POSITIONS, SOURCES
 from openchronic_assets.codelists.scores import charlson
 from openchronic_assets.codelists.seeds import folder, gather, text
 from openchronic_assets.errors import Refused, UsageError
-from tests.unit.small_deliveries import openchronic
 
 
 def make(codes: list[str], exclude: list[str] | None = None, **more: str) -> CodeList:
