@@ -134,7 +134,7 @@ def test_faults_that_an_oracle_noticed_are_still_noticed(
     assert report["score"] >= BAR, json.dumps(report["survivors"], indent=1)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_sample_of_sixty_mutants_is_killed(
     compiled_models: Path, model_runner: ModelRunner, tmp_path: Path
