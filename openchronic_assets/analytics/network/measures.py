@@ -54,7 +54,7 @@ def places(edges: Edges, patients: Ints, of: Ints, *, seed: int = 0) -> Places:
         of: array (nodes,): communities.
         seed: of the sampled betweenness, beyond ``EXACT`` nodes.
     """
-    import networkit  # type: ignore[import-untyped]
+    import networkit
 
     degree, strength = edges.degree, edges.strength
     nothing = np.full(edges.nodes, np.nan)
