@@ -16,7 +16,7 @@ unsafe cells are all in others are given up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse  # type: ignore[import-untyped]
@@ -122,7 +122,7 @@ def best_leaves(table: HierarchicalTable) -> NDArray[np.int64]:
 def box_in(
     table: HierarchicalTable,
     unsafe: NDArray[np.bool_],
-    width: float,
+    width: float | NDArray[np.float64],
     fixed: NDArray[np.bool_],
     free: NDArray[np.bool_],
     weight: NDArray[np.float64],
@@ -134,7 +134,7 @@ def box_in(
     Args:
         table: all cells.
         unsafe: the primary cells.
-        width: narrowest interval accepted; every cell of a box gets it.
+        width: narrowest interval accepted, one for all cells or of each.
         fixed: cells that must stay shown.
         free: cells that no table prints: hiding them costs nothing.
         weight: what hiding a cell costs.
@@ -144,19 +144,30 @@ def box_in(
     return _Search(table, unsafe, width, fixed, free, weight, partners).run(rounds)
 
 
+class _Chosen(NamedTuple):
+    """A box, the cells that it hides, and those of them that it moves far enough."""
+
+    leaves: NDArray[np.int64]
+    up: float
+    down: float
+    cells: NDArray[np.int64]
+    holds: NDArray[np.int64]
+
+
 class _Search:
     def __init__(
         self,
         table: HierarchicalTable,
         unsafe: NDArray[np.bool_],
-        width: float,
+        width: float | NDArray[np.float64],
         fixed: NDArray[np.bool_],
         free: NDArray[np.bool_],
         weight: NDArray[np.float64],
         partners: int,
     ) -> None:
-        self.width = width
         self.shape = table.counts.shape
+        self.need = np.broadcast_to(np.asarray(width, dtype=np.float64), self.shape).ravel()
+        self.widest = float(self.need.max(initial=0.0))
         self.leaf_shape = table.leaf_counts.shape
         axes = range(len(self.shape))
         self.lines = [
@@ -167,7 +178,9 @@ class _Search:
         # One more place at the end, for ancestors that a leaf does not have: it costs nothing.
         own = np.where(fixed, _NEVER, np.where(unsafe | free, 0.0, weight)).ravel()
         self.price = np.append(own, 0.0)
+        # Boxes that a cell is in, and those of them that move it far enough.
         self.uses = np.zeros(len(own) + 1, dtype=np.int64)
+        self.held = np.zeros(len(own) + 1, dtype=np.int64)
         self.unsafe = unsafe.ravel()
         self.best = best_leaves(table).ravel()
         values = table.counts.ravel()
@@ -179,7 +192,7 @@ class _Search:
         # Margins first: their boxes hold the cells below them. Then the cells hardest to move.
         order = np.lexsort((values[self.targets], -coarse.ravel()[self.targets]))
         self.targets = self.targets[order]
-        self.chosen: dict[int, tuple[NDArray[np.int64], float, float, NDArray[np.int64]]] = {}
+        self.chosen: dict[int, _Chosen] = {}
 
     def run(self, rounds: int) -> Boxes:
         for _ in range(rounds):
@@ -192,27 +205,28 @@ class _Search:
             # What was in the box of another may be in none now.
             for start in range(0, len(self.targets), BATCH):
                 open_ = self.targets[start : start + BATCH]
-                open_ = open_[self.uses[open_] == 0]
+                open_ = open_[self.held[open_] == 0]
                 if len(open_):
                     self._choose(open_)
             self._prune()
         boxes = list(self.chosen.values())
         size = len(self.shape)
         return Boxes(
-            np.array([box[0] for box in boxes], dtype=np.int64).reshape(len(boxes), size, 2),
-            np.array([box[1] for box in boxes]),
-            np.array([box[2] for box in boxes]),
+            np.array([box.leaves for box in boxes], dtype=np.int64).reshape(len(boxes), size, 2),
+            np.array([box.up for box in boxes]),
+            np.array([box.down for box in boxes]),
         )
 
     def _drop(self, target: int) -> None:
-        cells = self.chosen.pop(target)[3]
-        self.uses[cells] -= 1
+        box = self.chosen.pop(target)
+        self.uses[box.cells] -= 1
+        self.held[box.holds] -= 1
 
     def _prune(self) -> None:
         """Give up boxes whose unsafe cells all are in other boxes, the largest first."""
-        for target in sorted(self.chosen, key=lambda each: -len(self.chosen[each][3])):
-            cells = self.chosen[target][3]
-            if (self.uses[cells[self.unsafe[cells]]] > 1).all():
+        for target in sorted(self.chosen, key=lambda each: -len(self.chosen[each].cells)):
+            holds = self.chosen[target].holds
+            if (self.held[holds[self.unsafe[holds]]] > 1).all():
                 self._drop(target)
 
     def _choose(self, cells: NDArray[np.int64]) -> None:
@@ -267,13 +281,13 @@ class _Search:
             pairs_even[:, 0], pairs_odd[:, 0] = even[:, 0], odd[:, 0]
             even = pairs_even.transpose(0, 2, 1).reshape(count, -1)
             odd = pairs_odd.transpose(0, 2, 1).reshape(count, -1)
-        good = (even + odd >= self.width) & (cost < _NEVER / 2)
+        good = (even + odd >= self.need[cells, None]) & (cost < _NEVER / 2)
         cost = np.where(good, cost, np.inf)
         pick = cost.argmin(axis=1)
         numbers = [use.shape[1] for use in inside]
         chosen = np.array(np.unravel_index(pick, numbers)).T
         for row, target in enumerate(cells.tolist()):
-            if not np.isfinite(cost[row, pick[row]]) or self.uses[target] > 0:
+            if not np.isfinite(cost[row, pick[row]]) or self.held[target] > 0:
                 continue
             kept = np.zeros(1, dtype=np.int64)
             leaves = np.full((size, 2), -1, dtype=np.int64)
@@ -287,6 +301,9 @@ class _Search:
                     other = line.above[leaves[d, 1]]
                     used = np.setxor1d(used, other[other >= 0])
                 kept = (kept[:, None] * self.shape[d] + used).ravel()
-            self.uses[kept] += 1
             up, down = float(odd[row, pick[row]]), float(even[row, pick[row]])
-            self.chosen[target] = (leaves, min(up, self.width), min(down, self.width), kept)
+            up, down = min(up, self.widest), min(down, self.widest)
+            holds = kept[self.need[kept] <= up + down]
+            self.uses[kept] += 1
+            self.held[holds] += 1
+            self.chosen[target] = _Chosen(leaves, up, down, kept, holds)

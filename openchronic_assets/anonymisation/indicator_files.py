@@ -261,12 +261,16 @@ def write_evidence(folder: Path, release: Release) -> None:
             "unit": each.counted.unit,
             "step": each.step,
             "denominator": number_,
+            "grain": list(each.grain.detail),
         }
         for each, number_ in zip(release.judged, release.of, strict=True)
     ]
     body = {
         "departments": [list(each) for each in release.territories.departments],
         "tables": tables,
+        "denominators": [
+            {"year": each.year, "grain": list(each.grain.detail)} for each in release.denominators
+        ],
     }
     (folder / "tables.json").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
     counts: dict[str, list[NDArray[Any]]] = {

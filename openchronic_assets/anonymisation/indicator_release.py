@@ -51,7 +51,7 @@ from openchronic_assets.anonymisation.tables import DOMINANCE, THRESHOLD
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 
-METHOD = "indicators-1"
+METHOD = "indicators-2"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
 PATIENCE = 1800.0

@@ -8,20 +8,26 @@ numerator, denominator and all that is computed from them.
 Rules (docs/indicator-release.md): fewer than 11 people or units counted, fewer than 11 of the
 denominator, fewer than 11 who are not counted; a group that is the difference of two published
 groups; of sums, fewer than 11 contributors, one who holds more than 85 %. Then other cells are
-hidden until each hidden one has an attacker's interval at least 11 wide (``suppression``).
+hidden until the attacker's interval of each forbidden one is at least 11 wide (``suppression``),
+whatever he knows of the denominators. In a denominator of fewer than 11 anything from none to all
+remains possible, and the denominator itself is not known to 11. Where the finest cells cannot be
+protected, or too much would be hidden for them, a coarser grain is told (``indicator_grain``).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy import sparse  # type: ignore[import-untyped]
 
 from openchronic_assets.anonymisation.boxes import Boxes
+from openchronic_assets.anonymisation.indicator_grain import GRAINS, Grain, by_promise, told
 from openchronic_assets.anonymisation.suppression import protect
 from openchronic_assets.anonymisation.tables import (
     DOMINANCE,
@@ -29,6 +35,7 @@ from openchronic_assets.anonymisation.tables import (
     Dimension,
     HierarchicalTable,
     roll_up,
+    sums,
 )
 from openchronic_assets.errors import OpenChronicError, Refused
 
@@ -42,7 +49,6 @@ SEXES = ("1", "2")
 BANDS = ("00-19", "20-39", "40-64", "65-74", "75+")
 ALL = "all"
 COUNTRY = "FR"
-LEVELS = ("country", "region", "department")
 KINDS = ("proportion", "rate", "mean")
 
 HUNDREDTHS = 100
@@ -162,6 +168,7 @@ class Judged:
         boxes: the proof that the hidden cells are protected, for the gate.
         event: whether the boxes have an axis of those counted and the others.
         step: what one unit of a box is in the numerator.
+        grain: how finely it is told; the boxes are of its leaves.
     """
 
     counted: Counted
@@ -173,6 +180,7 @@ class Judged:
     boxes: Boxes | None = None
     event: bool = False
     step: int = 1
+    grain: Grain = GRAINS[0]
 
     @property
     def shown(self) -> Mask:
@@ -187,14 +195,18 @@ class Denominator:
     Attributes:
         den: its leaf table.
         year: of care.
+        unsafe: cells that a rule forbids.
         hidden: cells of it that no indicator shows.
         boxes: the proof that they are protected.
+        grain: how finely it is told; the boxes are of its leaves.
     """
 
     den: Counts
     year: int
+    unsafe: Mask
     hidden: Mask
     boxes: Boxes
+    grain: Grain
 
 
 @dataclass
@@ -256,12 +268,12 @@ def _judge_year(
 ) -> None:
     dimensions = found.territories.dimensions
     kept = []
-    told = _told_by_others(tables)
+    elsewhere = _told_by_others(tables)
     for each in tables:
         if not each.den.any():
             found.omitted[each.key] = "no_unit"
-        elif each.key in told:
-            found.omitted[each.key] = told[each.key]
+        elif each.key in elsewhere:
+            found.omitted[each.key] = elsewhere[each.key]
         else:
             kept.append(each)
     shared: dict[bytes, list[Counted]] = defaultdict(list)
@@ -278,9 +290,8 @@ def _judge_year(
             if each.key in earlier:
                 _, _, before = earlier[each.key]
                 unsafe |= (before > 0) & (before != den) & (abs(before - den) < THRESHOLD)
-        try:
-            protected = _of_den(dimensions, same[0].den, unsafe)
-        except Refused:
+        protected = _of_den(found.territories, same[0].den, unsafe, same[0].year)
+        if protected is None:
             for each in same:
                 found.omitted[each.key] = "denominator_cannot_be_protected"
             continue
@@ -289,7 +300,7 @@ def _judge_year(
         for each in same:
             extra = close_num.get(_num_key(each), np.zeros(den.shape, dtype=bool))
             extra = extra | known.get(each.key, np.zeros(den.shape, dtype=bool))
-            judged = _judge_one(found.territories, each, protected.hidden, extra, earlier)
+            judged = _judge_one(found.territories, each, protected, extra, earlier)
             if judged is None:
                 found.omitted[each.key] = "cannot_be_protected"
                 continue
@@ -298,16 +309,40 @@ def _judge_year(
             added += 1
         if added:
             found.denominators.append(protected)
-            protected.year = same[0].year
 
 
-def _of_den(dimensions: tuple[Dimension, ...], den: Counts, unsafe: Mask) -> Denominator:
+def _of_den(territories: Territories, den: Counts, unsafe: Mask, year: int) -> Denominator | None:
     """Hide cells of a denominator; where nobody can be (men at childbirth) all is known."""
-    fixed = _structural(dimensions, den)
+    whole = roll_up(territories.dimensions, den)
     # Nothing moves where nobody is by definition, and no cell of it is printed.
-    table = HierarchicalTable.of_leaves(dimensions, den)
-    done = protect(table, unsafe & ~fixed, fixed=fixed, largest_program=0)
-    return Denominator(den, 0, done.hidden, done.boxes or _no_boxes(3))
+    fixed = _structural(territories.dimensions, den)
+    best: Denominator | None = None
+    most = 0.0
+    for promise, grain in by_promise(territories, ~unsafe & (whole > 0), whole):
+        if promise <= most:
+            break
+        printed = grain.printed(territories)
+        asked = unsafe & ~fixed & printed
+        table = HierarchicalTable.of_leaves(
+            grain.dimensions(territories), grain.leaves(territories, den)
+        )
+        try:
+            done = protect(
+                table,
+                grain.cells(territories, asked),
+                fixed=grain.cells(territories, fixed),
+                free=grain.cells(territories, ~printed),
+                complementary=False,
+                largest_program=0,
+            )
+        except Refused:
+            continue
+        hidden = grain.back(territories, done.hidden, unsafe) | unsafe | ~printed
+        worth = told(territories, ~hidden, whole)
+        if worth > most:
+            most = worth
+            best = Denominator(den, year, asked, hidden, done.boxes or _no_boxes(3), grain)
+    return best
 
 
 def _no_boxes(axes: int) -> Boxes:
@@ -331,36 +366,66 @@ def _structural(dimensions: tuple[Dimension, ...], leaves: Counts) -> Mask:
 
 
 def _judge_one(
-    territories: Territories, each: Counted, den_hidden: Mask, extra: Mask, earlier: Earlier
+    territories: Territories, each: Counted, shared: Denominator, extra: Mask, earlier: Earlier
 ) -> Judged | None:
     dimensions = territories.dimensions
     num, den = roll_up(dimensions, each.num), roll_up(dimensions, each.den)
-    unsafe = den_hidden | extra | _primary(each, dimensions)
+    forbidden = extra | _primary(each, dimensions)
     if each.key in earlier:
         hidden, before_num, _ = earlier[each.key]
         moved = (before_num >= 0) & (before_num != num) & (abs(before_num - num) < THRESHOLD)
-        unsafe |= hidden | (moved & (each.kind != "mean"))
+        forbidden |= hidden | (moved & (each.kind != "mean"))
     # A zero that is hidden beside small denominators is not to be told by "nobody there".
-    empty = (den == 0) & ~den_hidden
-    unsafe &= ~empty
+    empty = (den == 0) & ~shared.hidden
     # A zero that the whole country has is known to be one: it is shown, and nothing leans on it.
     zero = _structural(dimensions, abs(each.num))
-    step = _step(each, dimensions, unsafe)
-    tried: Mask | None = None
-    for coarse in _coarser(territories):
-        marked = (unsafe | coarse) & ~empty
-        if tried is not None and bool((tried == marked).all()):
+    unsafe = (forbidden | shared.hidden) & ~empty
+    about = _Task(
+        territories, each, shared, unsafe, forbidden & ~empty & ~zero, zero | empty,
+        _step(each, dimensions, unsafe),
+    )  # fmt: skip
+    best: Judged | None = None
+    most = 0.0
+    for promise, grain in by_promise(territories, ~unsafe & ~empty, den):
+        if promise <= most:
+            break
+        if not grain.within(shared.grain):
             continue
-        tried = marked
         try:
-            hidden, boxes, event = _protected(
-                dimensions, each, marked, den_hidden, zero, empty, step
-            )
+            hidden, boxes = _protected(about, grain)
         except Refused:
             continue
-        hidden = (hidden | marked) & ~empty
-        return Judged(each, num, den, unsafe, hidden, empty, boxes, event, step)
-    return None
+        hidden = (hidden | unsafe | ~grain.printed(territories)) & ~empty
+        worth = told(territories, ~hidden & ~empty, den)
+        if worth > most:
+            most = worth
+            best = Judged(
+                each, num, den, unsafe, hidden, empty, boxes, each.kind == "proportion",
+                about.step, grain,
+            )  # fmt: skip
+    return best
+
+
+class _Task(NamedTuple):
+    """An indicator whose cells are to be protected.
+
+    Attributes:
+        territories: the places.
+        counted: the true counts.
+        shared: its denominator.
+        unsafe: cells that are hidden whatever the grain.
+        asked: those of them whose numerator must not be known.
+        fixed: cells of which all is known: no case in the country, nobody there.
+        step: what one unit of a box is in the numerator.
+    """
+
+    territories: Territories
+    counted: Counted
+    shared: Denominator
+    unsafe: Mask
+    asked: Mask
+    fixed: Mask
+    step: int
 
 
 def _primary(each: Counted, dimensions: tuple[Dimension, ...]) -> Mask:
@@ -413,55 +478,106 @@ def _highest(dimensions: tuple[Dimension, ...], leaves: Counts) -> Counts:
     return values
 
 
-def _coarser(territories: Territories) -> Iterator[Mask]:
-    """Yield what is hidden beside the unsafe cells: nothing first, in the end everything."""
-    levels = np.array([LEVELS.index(level) for level, _ in territories.places])
-    shape = tuple(d.size for d in territories.dimensions)
-    detail = np.ones(shape, dtype=bool)
-    detail[:, 0, 0] = False
-    crossed = np.ones(shape, dtype=bool)
-    crossed[:, 0, :] = crossed[:, :, 0] = False
-    place = levels[:, None, None]
-    yield np.zeros(shape, dtype=bool)
-    yield (place == 2) & crossed
-    yield (place == 2) & detail
-    yield np.broadcast_to(place == 2, shape)
-    yield (place == 2) | (place == 1) & crossed
-    yield (place == 2) | (place == 1) & detail
-    yield np.broadcast_to(place >= 1, shape)
-    yield (place >= 1) | detail
-    yield np.ones(shape, dtype=bool)
+def _protected(about: _Task, grain: Grain) -> tuple[Mask, Boxes]:
+    """Hide other cells until each forbidden one is protected; return them with the proof.
 
-
-def _protected(
-    dimensions: tuple[Dimension, ...],
-    each: Counted,
-    marked: Mask,
-    den_hidden: Mask,
-    zero: Mask,
-    empty: Mask,
-    step: int,
-) -> tuple[Mask, Boxes, bool]:
-    """Hide other cells until each marked one is protected; return them with the proof."""
+    Raises:
+        Refused: some cannot be protected at this grain.
+    """
+    places, each = about.territories, about.counted
+    printed = grain.printed(places)
+    dimensions = grain.dimensions(places)
+    num = grain.leaves(places, each.num)
+    # What is hidden or not printed anyway costs nothing and is asked nothing.
+    asked = grain.cells(places, about.asked & printed)
+    fixed = grain.cells(places, about.fixed)
+    free = grain.cells(places, about.unsafe | ~printed) & ~asked
     if each.kind != "proportion":
-        leaves = each.num
+        leaves = num
         if each.kind == "mean":
-            leaves = (np.maximum(each.num, 0) // step).astype(np.int64)
+            leaves = (np.maximum(num, 0) // about.step).astype(np.int64)
         table = HierarchicalTable.of_leaves(dimensions, leaves)
-        fixed = zero | empty
-        done = protect(table, marked & ~fixed, fixed=fixed, largest_program=0)
-        return done.hidden, done.boxes or _no_boxes(3), False
-    # Counted and not counted move against each other where the denominator is known.
-    event = Dimension.flat("event", ("num", "rest"), "den")
-    cube = (*dimensions, event)
-    leaves = np.stack([each.num, each.den - each.num], axis=-1)
-    table = HierarchicalTable.of_leaves(cube, leaves)
-    nobody = _structural(dimensions, each.den)
-    den = den_hidden & ~nobody
-    unsafe = np.stack([den, marked, marked], axis=-1)
-    fixed = np.stack([~den, zero | nobody, nobody | (zero & ~den)], axis=-1)
-    done = protect(table, unsafe & ~fixed, fixed=fixed, largest_program=0)
-    return np.asarray(done.hidden.any(axis=-1)), done.boxes or _no_boxes(4), True
+        done = protect(table, asked, fixed=fixed, free=free, complementary=False, largest_program=0)
+        hidden = done.hidden
+    else:
+        # Counted and not counted change places; the denominator is taken as known.
+        den = grain.leaves(places, each.den)
+        event = Dimension.flat("event", ("num", "rest"), "den")
+        table = HierarchicalTable.of_leaves((*dimensions, event), np.stack([num, den - num], -1))
+        known = np.ones_like(fixed)
+        done = protect(
+            table,
+            np.stack([~known, asked, ~known], axis=-1),
+            width=np.minimum(THRESHOLD, table.counts[..., :1]).astype(np.float64),
+            fixed=np.stack([known, fixed, fixed], axis=-1),
+            free=np.stack([~known, free, free | asked], axis=-1),
+            complementary=False,
+            largest_program=0,
+        )
+        hidden = done.hidden[..., 1]
+        up, down = lifted(places, grain, about.shared, each)
+        small = grain.cells(places, about.shared.unsafe & printed)
+        if bool((small & (up + down < THRESHOLD)).any()):
+            raise Refused("a small denominator would be known from those who are counted")
+    return grain.back(places, hidden, about.unsafe), done.boxes or _no_boxes(len(table.dimensions))
+
+
+def lifted(
+    territories: Territories, grain: Grain, shared: Denominator, each: Counted
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far the cells of a denominator move, and with them those counted or the others.
+
+    A box of the denominator moves people who are counted, people who are not, or some of both, as
+    many as the leaves of the grain that lose them have.
+
+    Returns:
+        Up and down, (territory, sex, age) of the grain; at most 11 a box.
+    """
+    dimensions, boxes = grain.dimensions(territories), shared.boxes
+    num = grain.leaves(territories, each.num)
+    rest = grain.leaves(territories, each.den) - num
+    none = _structural(dimensions, num)[np.ix_(*(d.leaves for d in dimensions))]
+    moves = _in_grain(territories, grain, shared, num.shape)
+    leaf, box, amount = moves.coords[0], moves.coords[1], moves.data
+    room = np.zeros((2, len(boxes.up)))
+    for at, sign in enumerate((-1, 1)):
+        losing, gaining = amount * sign > 0, amount * sign < 0
+        for values, barred in ((num, none), (rest, np.zeros_like(none))):
+            most = np.full(len(boxes.up), float(THRESHOLD))
+            lost = values.ravel()[leaf[losing]] / np.abs(amount[losing])
+            np.minimum.at(most, box[losing], lost)
+            most[box[gaining & barred.ravel()[leaf]]] = 0.0
+            room[at] += most
+    room = np.minimum(room, THRESHOLD)
+    moved = sparse.coo_array(sums(dimensions) @ moves.tocsr())
+    shape = tuple(d.size for d in dimensions)
+    up, down = np.zeros(shape), np.zeros(shape)
+    cell, box, amount = moved.coords[0], moved.coords[1], moved.data
+    for rising, falling in ((0, 1), (1, 0)):
+        way = np.where(amount > 0, room[rising][box], room[falling][box]) * np.abs(amount)
+        np.maximum.at((up, down)[rising].reshape(-1), cell, way)
+    return up, down
+
+
+def _in_grain(
+    territories: Territories, grain: Grain, shared: Denominator, shape: tuple[int, ...]
+) -> sparse.coo_array:
+    """Return what the boxes of a denominator change in the leaves of a grain: a column each."""
+    boxes = shared.boxes
+    rows, columns, signs = [], [], []
+    for ends in itertools.product((0, 1), repeat=3):
+        corner = np.stack([boxes.leaves[:, axis, end] for axis, end in enumerate(ends)], axis=-1)
+        there = (corner >= 0).all(axis=1)
+        mine = grain.corners(territories, shared.grain, corner[there])
+        rows.append(np.ravel_multi_index(tuple(mine.T), shape))
+        columns.append(np.flatnonzero(there))
+        signs.append(np.full(int(there.sum()), -1.0 if sum(ends) % 2 else 1.0))
+    changes = sparse.coo_array(
+        (np.concatenate(signs), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(int(np.prod(shape)), len(boxes.up)),
+    ).tocsr()
+    changes.eliminate_zeros()
+    return sparse.coo_array(changes)
 
 
 def _step(each: Counted, dimensions: tuple[Dimension, ...], unsafe: Mask) -> int:

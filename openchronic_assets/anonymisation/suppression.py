@@ -78,7 +78,7 @@ def protect(
     table: HierarchicalTable,
     unsafe: NDArray[np.bool_],
     *,
-    width: float = THRESHOLD,
+    width: float | NDArray[np.float64] = THRESHOLD,
     fixed: NDArray[np.bool_] | None = None,
     free: NDArray[np.bool_] | None = None,
     complementary: bool = True,
@@ -89,7 +89,7 @@ def protect(
     Args:
         table: all cells.
         unsafe: the primary cells.
-        width: narrowest interval accepted.
+        width: narrowest interval accepted, one for all cells or of each.
         complementary: ask the same width of complementary cells, which are not unsafe themselves.
         fixed: cells that must stay shown: published before, or zero by nature.
         free: cells that no table prints: hiding them costs nothing.
@@ -123,7 +123,7 @@ def protect(
 def _protect(
     table: HierarchicalTable,
     unsafe: NDArray[np.bool_],
-    width: float,
+    width: float | NDArray[np.float64],
     fixed: NDArray[np.bool_] | None,
     free: NDArray[np.bool_] | None,
     complementary: bool,
@@ -149,7 +149,7 @@ def _protect(
         line = np.log1p(sizes - 1)
         depth = depth + line.reshape([-1 if a == axis else 1 for a in range(len(shape))])
     weight *= 1 + depth
-    needed = np.where(unsafe | complementary, float(width), 0.0)
+    needed = np.where(unsafe | complementary, width, 0.0)
 
     def todo() -> NDArray[np.bool_]:
         return (result.hidden & ~unprinted) & (result.up + result.down < needed - _TINY)
@@ -167,8 +167,8 @@ def _protect(
     if todo().any():
         raise Refused(
             f"{int(todo().sum())} of {int(result.hidden.sum())} hidden cells cannot be protected "
-            f"to a width of {width:g}: too few people stand around them. Merge categories, drop a "
-            "dimension or leave the table out"
+            f"to a width of {np.max(width):g}: too few people stand around them. Merge categories, "
+            "drop a dimension or leave the table out"
         )
     # What is printed nowhere needs no proof and is not a suppression.
     result.hidden &= ~unprinted | unsafe

@@ -351,6 +351,40 @@ def a_false_proof(folder: Path, evidence: Path) -> None:
     pq.write_table(table, evidence / "boxes.parquet")
 
 
+def change_tables(evidence: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = evidence / "tables.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    change(body)
+    path.write_text(json.dumps(body), encoding="utf-8")
+
+
+def a_grain_that_prints_less_than_is_shown(folder: Path, evidence: Path) -> None:
+    """Cells outside a grain are asked for no proof: none of them may be shown."""
+
+    def country_alone(body: dict[str, Any]) -> None:
+        for table in body["tables"]:
+            table["grain"] = [0, -1, -1]
+
+    no_proof(folder, evidence)
+    change_tables(evidence, country_alone)
+
+
+def a_grain_that_is_none(folder: Path, evidence: Path) -> None:
+    def wrong(body: dict[str, Any]) -> None:
+        body["tables"][0]["grain"] = [2, 2, 7]
+
+    change_tables(evidence, wrong)
+
+
+def half_a_proof(folder: Path, evidence: Path) -> None:
+    """Boxes that move every cell, but less far than the smallest group."""
+    table = pq.read_table(evidence / "boxes.parquet")
+    for way in ("up", "down"):
+        small = pa.array(np.minimum(table[way].to_numpy(), 3.0))
+        table = table.set_column(table.column_names.index(way), way, small)
+    pq.write_table(table, evidence / "boxes.parquet")
+
+
 def change_counts(evidence: Path, column: str, table: int, value: Any) -> None:
     counts = pq.read_table(evidence / "counts.parquet").to_pandas()
     counts.loc[counts["table"] == table, column] = value
@@ -433,6 +467,9 @@ FAULTS: list[tuple[str, Fault]] = [
     ("indicator_intervals", reveal_a_complement),
     ("indicator_intervals", no_proof),
     ("indicator_intervals", a_false_proof),
+    ("indicator_intervals", half_a_proof),
+    ("indicator_intervals", a_grain_that_prints_less_than_is_shown),
+    ("indicator_intervals", a_grain_that_is_none),
     ("indicator_shared", the_same_numerators_twice),
     ("indicator_differences", a_part_of_all_but_three),
     ("indicator_report", a_report_without_limits),

@@ -245,10 +245,14 @@ def printed_cells() -> Iterator[tuple[tuple[int, int, int], list[int]]]:
             )
 
 
-def attack(each: Judged, den_shown: Any = None) -> dict[tuple[int, int, int], tuple[float, float]]:
-    """Return what follows for the numerator of each hidden cell from all that is shown.
+Ends = tuple[float, float]
 
-    ``den_shown`` marks the denominators that other indicators show.
+
+def attack(each: Judged, den_shown: Any = None) -> dict[tuple[int, int, int], tuple[Ends, ...]]:
+    """Return what follows for each hidden cell from all that is shown.
+
+    ``den_shown`` marks the denominators that other indicators show. What follows is of those
+    counted, of the denominator and of those not counted, all three at once unknown.
     """
     leaves = each.counted.num.size
     proportion = each.counted.kind == "proportion"
@@ -276,17 +280,21 @@ def attack(each: Judged, den_shown: Any = None) -> dict[tuple[int, int, int], tu
     for at, inside in cells.items():
         if not each.hidden[at]:
             continue
-        goal = np.zeros(2 * leaves)
-        goal[inside] = 1
-        ends = []
-        for sign in (1, -1):
-            done = linprog(
-                sign * goal, A_eq=np.array(rows) if rows else None, b_eq=values or None,
-                A_ub=above, b_ub=None if above is None else np.zeros(leaves),
-                bounds=(0, None), method="highs",
-            )  # fmt: skip
-            ends.append(np.inf if done.status == 3 else float(sign * done.fun))
-        found[at] = (ends[0], ends[1])
+        counted, among = np.zeros(2 * leaves), np.zeros(2 * leaves)
+        counted[inside] = 1
+        among[[leaves + i for i in inside]] = 1
+        intervals = []
+        for goal in (counted, among, among - counted):
+            ends = []
+            for sign in (1, -1):
+                done = linprog(
+                    sign * goal, A_eq=np.array(rows) if rows else None, b_eq=values or None,
+                    A_ub=above, b_ub=None if above is None else np.zeros(leaves),
+                    bounds=(0, None), method="highs",
+                )  # fmt: skip
+                ends.append(-sign * np.inf if done.status == 3 else float(sign * done.fun))
+            intervals.append((ends[0], ends[1]))
+        found[at] = tuple(intervals)
     return found
 
 
@@ -299,11 +307,25 @@ def structural(each: Judged, at: tuple[int, int, int]) -> bool:
     )
 
 
-def assert_protected(each: Judged, den_shown: Any = None) -> None:
-    for at, (low, high) in attack(each, den_shown).items():
-        if structural(each, at):
+def assert_protected(each: Judged, den_shown: Any = None) -> int:
+    """Hold each small hidden cell against the attacker; return how many there are."""
+    printed = each.grain.printed(PLACES)
+    held = 0
+    for at, (counts, among, others) in attack(each, den_shown).items():
+        num, den = int(each.num[at]), int(each.den[at])
+        if not printed[at] or not den:
             continue
-        assert high - low >= 11 - 1e-6 and high >= 11 - 1e-6, (at, low, high)
+        if den < 11:
+            held += 1
+            assert among[1] - among[0] >= 11 - 1e-6 and among[1] >= 11 - 1e-6, (at, among)
+        proportion = each.counted.kind == "proportion"
+        need = min(11, den) if proportion else 11
+        small = 0 < num < 11 or den < 11 or (proportion and den - num < 11)
+        if small and not structural(each, at):
+            held += 1
+            for low, high in (counts, others) if proportion else (counts,):
+                assert high - low >= need - 1e-6 and high >= need - 1e-6, (at, low, high)
+    return held
 
 
 small = st.integers(0, 40)
@@ -340,7 +362,7 @@ def test_no_printed_number_lets_one_find_a_small_count(seed: int, kind: str) -> 
     each = one(found)
     assert each.hidden.sum() > each.unsafe.sum() > 0
     # Whoever else counts among the same shows every denominator that is not hidden for itself.
-    assert_protected(each, ~found.denominators[0].hidden)
+    assert assert_protected(each, ~found.denominators[0].hidden) > 0
 
 
 @pytest.mark.slow
@@ -362,5 +384,5 @@ def test_the_attacker_finds_what_is_hidden_alone() -> None:
     each.hidden[:] = False
     at = cell("department", "22", "1", "40-64")
     each.hidden[at] = True
-    low, high = attack(each)[at]
+    low, high = attack(each)[at][0]
     assert low == pytest.approx(4) and high == pytest.approx(4)

@@ -24,6 +24,7 @@ from typing import Any
 
 from openchronic_assets.anonymisation.gate import (
     cube,
+    indicator_evidence,
     indicators,
     microdata,
     research,
@@ -31,7 +32,7 @@ from openchronic_assets.anonymisation.gate import (
     together,
 )
 from openchronic_assets.anonymisation.gate.cube import CubeRequest
-from openchronic_assets.anonymisation.gate.indicators import IndicatorRequest
+from openchronic_assets.anonymisation.gate.indicator_evidence import IndicatorRequest
 from openchronic_assets.anonymisation.gate.microdata import Request
 from openchronic_assets.anonymisation.gate.research import ResearchRequest
 from openchronic_assets.anonymisation.gate.tables import TableRequest
@@ -70,7 +71,7 @@ _KINDS: dict[type, tuple[type, dict[str, Callable[[Evidence], Finding]]]] = {
     CubeRequest: (cube.Evidence, cube.CHECKS),
     ResearchRequest: (research.Evidence, research.CHECKS),
     TogetherRequest: (together.Evidence, together.CHECKS),
-    IndicatorRequest: (indicators.Evidence, indicators.CHECKS),
+    IndicatorRequest: (indicator_evidence.Evidence, indicators.CHECKS),
 }
 _BY_NAME = {kind.__name__: kind for kind in _KINDS}
 
