@@ -125,6 +125,7 @@ def test_each_equivalent_mutant_has_a_reason() -> None:
     assert len(equivalents()) <= 60
 
 
+@pytest.mark.long
 def test_faults_that_an_oracle_noticed_are_still_noticed(
     compiled_models: Path, model_runner: ModelRunner
 ) -> None:

@@ -159,6 +159,7 @@ def test_the_patient_share_of_damir_is_spend_less_reimbursed_less_supplements(bu
 
 
 @pytest.mark.conformance
+@pytest.mark.long
 def test_real_lines_of_open_damir_give_the_sums_of_their_file(
     conformance_data: Path, make_lake: Any, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_the_models_name_the_person_that_the_rule_names(
         assert who == (people.pop() if why == "linked" else None)
 
 
+@pytest.mark.long
 def test_people_are_one_across_a_renewal_and_the_report_says_how_rows_link(make_lake: Any) -> None:
     lake = make_lake("renewed")
     lake.put(

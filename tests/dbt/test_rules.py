@@ -363,6 +363,7 @@ def test_each_rule_says_what_it_removes_alone_and_in_its_turn(make_lake: Any) ->
     ]
 
 
+@pytest.mark.long
 def test_rows_that_a_rule_loses_stop_the_build(
     make_lake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -17,7 +17,12 @@ from conftest import (
     write_bytes,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.long,
+    pytest.mark.timeout(2700),
+]
 
 
 def asked(server: Server, query: str) -> list[list[Any]]:

@@ -20,7 +20,12 @@ from openchronic_assets.ingestion import deliveries
 from openchronic_assets.operations.backup import backup
 from openchronic_assets.settings import Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.long,
+    pytest.mark.timeout(2700),
+]
 
 
 def public_files(home: Home) -> Iterator[Path]:

@@ -15,7 +15,12 @@ from conftest import YEARS, Backfill, Delivery, Server, read_text
 from openchronic_assets.ingestion import identity
 from openchronic_assets.synthetic.truth import read as read_truth
 
-pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.timeout(2700)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.long,
+    pytest.mark.timeout(2700),
+]
 
 Row = tuple[Any, ...]
 

@@ -373,6 +373,7 @@ def test_two_people_publish_a_candidate_once(copy: Home) -> None:
         assert table["k"] >= 12
 
 
+@pytest.mark.long
 def test_the_demonstration_approvers_publish_generated_people_only(
     copy: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def five(tmp_path: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+@pytest.mark.long
 def test_any_order_of_arrival_gives_the_same_lake(five: list[Path], tmp_path: Path) -> None:
     states = []
     for order in itertools.permutations(range(4)):

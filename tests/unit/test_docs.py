@@ -21,6 +21,7 @@ def words_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_portal_describes_every_mart_column_and_asks_the_network_for_nothing(
     home: Home,
 ) -> None:

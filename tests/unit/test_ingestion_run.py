@@ -427,6 +427,7 @@ def test_a_repaired_delivery_takes_the_place_of_the_refused_file(
 
 
 @pytest.mark.conformance
+@pytest.mark.long
 def test_the_health_data_hubs_synthetic_extract_loses_no_line(
     home: Home, conformance_data: Path
 ) -> None:
