@@ -8,7 +8,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,16 +66,48 @@ def base(folder: str, years: tuple[int, int], memory: str) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def indicators(folder: str, copies: int, year: int, memory: str) -> dict[str, Any]:
-    """Copy the people of the base and build the indicator step on them, from nothing.
+@dataclass
+class Assembled:
+    """The indicator step on copies of a base, ready to be built.
+
+    Attributes:
+        plan: the build; its database has the inputs.
+        files: the copied inputs by name.
+        step: the models.
+        nodes: (model, seconds, start, end) of what was built.
+    """
+
+    plan: builds.Plan
+    files: dict[str, Path]
+    step: list[str]
+    nodes: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+    def build(self) -> float:
+        """Build the models from nothing; return processor seconds without dbt's own start."""
+        quiet = ["--threads", str(THREADS), "--exclude-resource-type", "unit_test",
+                 "--exclude-resource-type", "test"]  # fmt: skip
+        _invoke(self.plan, ["build", *quiet, "--select", "resource_type:seed"])
+        # What dbt takes to begin and to compile is not the step's.
+        began = _processor()
+        _invoke(self.plan, ["compile", "--threads", str(THREADS), "--select", *self.step])
+        start = _processor() - began
+
+        def note(event: dict[str, Any]) -> None:
+            ended = time.perf_counter()
+            self.nodes.append((event["node"], event["seconds"], ended - event["seconds"], ended))
+
+        began = _processor()
+        _invoke(self.plan, ["build", *quiet, "--select", *self.step], note)
+        return max(_processor() - began - start, 0.0)
+
+
+def assemble(place: Home, copies: int, years: Sequence[int], memory: str) -> Assembled:
+    """Copy the people of a base (``bench-inputs``) and plan the indicators of some years.
 
     Copy n has its own persons, stays, visits and lines, in departments moved by n places in the
-    list. Copying is not timed. Returns ``seconds`` and ``cpu`` of the step (dbt's own start apart),
-    ``nodes`` (model, seconds), ``persons`` and ``events`` of the year, ``yardstick`` (processor
-    seconds of one scan that counts the days of care of each person), ``queries`` (name, p95).
+    list.
     """
     os.environ["OPENCHRONIC_DBT_MEMORY"] = memory
-    place = home(folder)
     manifest = project.parsed(place, "duckdb")
     step, inputs = _graph(manifest)
     other = Home(place.root / f"copies-{copies}").create()
@@ -82,11 +115,12 @@ def indicators(folder: str, copies: int, year: int, memory: str) -> dict[str, An
     files = _replicate(place.root / "bench-inputs", other.lake / "bench", inputs, copies)
     known = project.models(place)
     pairs = tuple(
-        builds.Pair(name, year if known[name].kind == "yearly" else None)
+        builds.Pair(name, year)
         for name in sorted(step & set(known))
+        for year in (years if known[name].kind == "yearly" else (None,))
     )
     plan = builds.Plan(
-        home=other, build_id="bench", target="duckdb", threads=THREADS, years=(year,),
+        home=other, build_id="bench", target="duckdb", threads=THREADS, years=tuple(years),
         pairs=pairs,
         carried={
             name: {"": [path.relative_to(other.lake).as_posix()]}
@@ -99,28 +133,25 @@ def indicators(folder: str, copies: int, year: int, memory: str) -> dict[str, An
         for name in sorted(set(files) & raw):
             listed = read_parquet([files[name]])
             connection.execute(f"create or replace view raw.{name} as select * from {listed}")
-        connection.execute("update plan.flux set flux_cutoff = ?", [f"{year + 1}-12"])
+        connection.execute("update plan.flux set flux_cutoff = ?", [f"{years[-1] + 1}-12"])
         for name in raw - set(files):
             connection.execute(f"create view if not exists raw.{name} as {relation_sql(name, [])}")
-    quiet = ["--threads", str(THREADS), "--exclude-resource-type", "unit_test",
-             "--exclude-resource-type", "test"]  # fmt: skip
-    _invoke(plan, ["build", *quiet, "--select", "resource_type:seed"])
-    # What dbt takes to begin and to compile is not the step's.
-    began = _processor()
-    _invoke(plan, ["compile", "--threads", str(THREADS), "--select", *sorted(step)])
-    start = _processor() - began
-    nodes: list[tuple[str, float, float, float]] = []
+    return Assembled(plan, files, sorted(step))
 
-    def note(event: dict[str, Any]) -> None:
-        ended = time.perf_counter()
-        nodes.append((event["node"], event["seconds"], ended - event["seconds"], ended))
 
-    began = _processor()
-    _invoke(plan, ["build", *quiet, "--select", *sorted(step)], note)
-    cpu = max(_processor() - began - start, 0.0)
-    with duckdb.connect(str(plan.database)) as connection:
+def indicators(folder: str, copies: int, year: int, memory: str) -> dict[str, Any]:
+    """Copy the people of the base and build the indicator step on them, from nothing.
+
+    Copying is not timed. Returns ``seconds`` and ``cpu`` of the step (dbt's own start apart),
+    ``nodes`` (model, seconds), ``persons`` and ``events`` of the year, ``yardstick`` (processor
+    seconds of one scan that counts the days of care of each person), ``queries`` (name, p95).
+    """
+    made = assemble(home(folder), copies, (year,), memory)
+    cpu = made.build()
+    nodes = made.nodes
+    with duckdb.connect(str(made.plan.database)) as connection:
         connection.execute(f"set threads = {THREADS}")
-        care = read_parquet([files["care_event"]])
+        care = read_parquet([made.files["care_event"]])
         persons = _count(connection, f"main.int_indicator_person where year = {year}")
         events = _count(connection, f"{care} where year = {year}")
         values = _count(connection, "main.indicator where value is not null")
@@ -133,7 +164,7 @@ def indicators(folder: str, copies: int, year: int, memory: str) -> dict[str, An
         ).fetchall()
         yardstick = _processor() - began
         queries = _queries(connection)
-    shutil.rmtree(other.root, ignore_errors=True)
+    shutil.rmtree(made.plan.home.root, ignore_errors=True)
     return {
         "seconds": max(end for *_, end in nodes) - min(start for _, _, start, _ in nodes),
         "cpu": cpu,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,8 @@ from openchronic_assets.errors import UsageError
 from openchronic_assets.publication import release, site
 from openchronic_assets.settings import Home
 
-SAMPLE = Path(__file__).parent / "sample"
+ARCHIVE = Path(__file__).parent / "sample.tar.xz"
+"""The release that ships with the product (``make_sample.py``)."""
 
 
 def build_atlas(
@@ -26,7 +30,7 @@ def build_atlas(
         UsageError: there is no release of indicators, or ``out`` holds something else.
         Refused: the release contradicts itself or its seals.
     """
-    folder = chosen or release.find(home.release) or bundled()
+    folder = chosen or release.find(home.release) or bundled(home)
     if folder is None:
         raise UsageError(
             f"no release of indicators in {home.release}: prepare and publish one (openchronic "
@@ -37,6 +41,20 @@ def build_atlas(
     return site.build(folder, out, shapes, credit, progress)
 
 
-def bundled() -> Path | None:
-    """Return the release that ships with the product, made from generated people, if it does."""
-    return release.find(SAMPLE) if SAMPLE.is_dir() else None
+def bundled(home: Home) -> Path | None:
+    """Return the release that ships with the product, of generated people, where there is one.
+
+    It is unpacked among what can be made again, anew when the product brings another; never into
+    ``release/``, where it would be taken for one of this home.
+    """
+    if not ARCHIVE.is_file():
+        return None
+    folder = home.create().scratch / "sample"
+    with tarfile.open(ARCHIVE) as archive:
+        version = archive.getnames()[0].split("/")[0]
+        if not (folder / version).is_dir():
+            new = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+            archive.extractall(new, filter="data")
+            shutil.rmtree(folder, ignore_errors=True)
+            new.rename(folder)
+    return folder / version
