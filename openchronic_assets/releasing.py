@@ -8,6 +8,7 @@ from typing import Any
 from openchronic_assets.anonymisation.indicator_release import prepare_indicators
 from openchronic_assets.errors import UsageError
 from openchronic_assets.indicators.released import read_base
+from openchronic_assets.indicators.spread import spread
 from openchronic_assets.ingestion.deliveries import behind
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse.builds import read_manifest
@@ -32,5 +33,6 @@ def prepare_indicator_candidate(
         raise UsageError("no build is published: materialise the marts first")
     base = read_base(home.catalogue, indicators, years)
     return prepare_indicators(
-        home, base.territories, base.tables, base.cards, current["build_id"], behind(home)
-    )
+        home, base.territories, base.tables, base.cards, current["build_id"], behind(home),
+        spread=spread,
+    )  # fmt: skip

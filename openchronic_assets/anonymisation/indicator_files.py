@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,25 @@ AGE_NODES = (ALL, *BANDS)
 Line = list[str]
 
 
-def write(folder: Path, release: Release, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Write ``territories.csv``, ``indicators.json`` and ``indicators/<id>.csv``.
+Spread = Callable[[str, "NDArray[np.float64]", "NDArray[np.float64]", int], Mapping[str, float]]
+"""Statistics of the variation between shown territories: of kind, num, den, territories in all."""
+
+VARIATION = "variation.csv"
+
+
+def write(
+    folder: Path,
+    release: Release,
+    cards: Mapping[str, Mapping[str, Any]],
+    spread: Spread | None = None,
+) -> dict[str, Any]:
+    """Write ``territories.csv``, ``indicators.json``, ``indicators/<id>.csv``, ``variation.csv``.
+
+    Args:
+        folder: of the release.
+        release: what leaves.
+        cards: what is said of each indicator.
+        spread: what is told of the variation between shown territories; nothing without it.
 
     Returns:
         Cells shown, hidden and without anybody, over all indicators.
@@ -88,7 +105,36 @@ def write(folder: Path, release: Release, cards: Mapping[str, Mapping[str, Any]]
     (folder / "indicators.json").write_text(
         json.dumps(listed, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
     )
+    if spread is not None:
+        write_variation(folder / VARIATION, release, spread)
     return cells
+
+
+def write_variation(path: Path, release: Release, spread: Spread) -> None:
+    """Write how much the shown territories of each level differ; no file where nothing can be."""
+    places = release.territories.places
+    lines: list[Line] = []
+    for each in release.judged:
+        counted = each.counted
+        unit = HUNDREDTHS if counted.kind == "mean" else 1
+        for level in ("region", "department"):
+            at = [g for g, (name, _) in enumerate(places) if name == level]
+            there = [g for g in at if not each.empty[g, 0, 0]]
+            shown = [g for g in there if each.shown[g, 0, 0]]
+            num, den = each.num[shown, 0, 0] / unit, each.den[shown, 0, 0].astype(np.float64)
+            lines += [
+                [counted.indicator, counted.condition, str(counted.year), level, name,
+                 number(value), "", ""]
+                for name, value in spread(counted.kind, num, den, len(there)).items()
+            ]  # fmt: skip
+    if not lines:
+        return
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(
+            ["indicator", "condition", "year", "level", "statistic", "value", "low", "high"]
+        )
+        writer.writerows(sorted(lines))
 
 
 def _write_territories(path: Path, territories: Territories) -> None:

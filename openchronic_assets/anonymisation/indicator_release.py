@@ -69,6 +69,7 @@ def prepare_indicators(
     build_id: str,
     deliveries: Sequence[Mapping[str, Any]],
     *,
+    spread: indicator_files.Spread | None = None,
     gate_timeout: float = PATIENCE,
     gate_command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -81,6 +82,7 @@ def prepare_indicators(
         cards: what is said of each indicator, by its name.
         build_id: the build that the counts come from.
         deliveries: ``{"id": str, "generated": bool}`` for every delivery behind the build.
+        spread: what is told of the variation between shown territories; nothing without it.
         gate_timeout: seconds given to the gate.
         gate_command: the gate's process, for tests.
 
@@ -125,7 +127,7 @@ def prepare_indicators(
             )
             if not found.judged:
                 raise Refused("no indicator can be protected: too few people; nothing leaves")
-            cells = indicator_files.write(attempt, found, cards)
+            cells = indicator_files.write(attempt, found, cards, spread)
             indicator_files.write_evidence(evidence, found)
             leaving = sorted({each.counted.indicator for each in found.judged})
             report = {

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from openchronic_assets.bench import every
 from openchronic_assets.errors import UsageError
 
 # Each name with the function that measures it, imported when it is called.
@@ -40,11 +43,33 @@ def run_bench(name: str, size: str | None = None) -> dict[str, Any]:
         UsageError: there is no such benchmark, or size.
         OpenChronicError: a step failed, or its result is not what it must be.
     """
-    if name not in BENCHES:
-        raise UsageError(f"no benchmark {name!r}; there are: {', '.join(sorted(BENCHES))}")
-    module, _, function = BENCHES[name].partition(":")
-    measured = getattr(importlib.import_module(module), function)
+    measured = _function(name)
     if size is not None and "size" not in inspect.signature(measured).parameters:
         raise UsageError(f"the benchmark {name} has one size: leave --size out")
     result: dict[str, Any] = measured() if size is None else measured(size=size)
     return {each: result[each] for each in ("name", "cases", "holds")}
+
+
+def run_all(
+    largest: str, out: Path, names: Sequence[str] = tuple(sorted(BENCHES))
+) -> dict[str, Any]:
+    """Run every benchmark at every size up to one; write ``bench.json`` and ``bench.html``.
+
+    Returns:
+        As :func:`openchronic_assets.bench.every.run_every`.
+    """
+
+    def run(name: str, size: str | None) -> dict[str, Any]:
+        function = _function(name)
+        result: dict[str, Any] = function(**every.sized(function, size or every.SIZES[0]))
+        return {each: result[each] for each in ("name", "cases", "holds")}
+
+    return every.run_every(names, run, largest, out)
+
+
+def _function(name: str) -> Callable[..., dict[str, Any]]:
+    if name not in BENCHES:
+        raise UsageError(f"no benchmark {name!r}; there are: all, {', '.join(sorted(BENCHES))}")
+    module, _, function = BENCHES[name].partition(":")
+    found: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), function)
+    return found

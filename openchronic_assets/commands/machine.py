@@ -10,8 +10,17 @@ from typing import Annotated
 import typer
 
 from openchronic_assets import __version__
-from openchronic_assets.console import HomeOption, JsonOption, drawn, err, out, print_json, show
-from openchronic_assets.errors import Refused
+from openchronic_assets.console import (
+    HomeOption,
+    JsonOption,
+    drawn,
+    err,
+    out,
+    plain,
+    print_json,
+    show,
+)
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import home as find_home
 
 app = typer.Typer()
@@ -77,25 +86,65 @@ def docs(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="What to measure; a wrong name lists them.")],
+    name: Annotated[str, typer.Argument(help="What to measure, or all; a wrong name lists them.")],
     size: Annotated[
         str | None,
-        typer.Option(help="How much: a word that the bench knows; a wrong one lists them."),
+        typer.Option(
+            help="How much: a word that the bench knows; a wrong one lists them. Of all: the "
+            "largest of small, medium, full."
+        ),
     ] = None,
+    destination: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Of all: folder of bench.json and bench.html. A second run into it goes on where "
+            "the first was stopped.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Of all: fail if a ratio is 20 % above the baseline.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a part of the product on this machine."""
-    from openchronic_assets.bench import run_bench
+    from openchronic_assets.bench import run_all, run_bench
 
+    if name != "all":
+        if destination is not None or check:
+            raise UsageError("--out and --check are of `openchronic bench all`")
+        with drawn(as_json):
+            result = run_bench(name, size)
+        if as_json:
+            print_json(result)
+        else:
+            show(result["cases"], f"bench {result['name']}")
+        if not result["holds"]:
+            raise Refused(f"bench {name}: a case is beyond its bar")
+        return
+    from openchronic_assets.bench.every import compared, read_baseline
+
+    folder = destination or find_home(home).reports / "bench"
     with drawn(as_json):
-        result = run_bench(name, size)
+        report = run_all(size or "small", folder)
+    cases = compared(report, read_baseline()) if check else []
     if as_json:
-        print_json(result)
+        print_json({**report, "compared": cases, "folder": str(folder)})
     else:
-        show(result["cases"], f"bench {result['name']}")
-    if not result["holds"]:
-        raise Refused(f"bench {name}: a case is beyond its bar")
+        for result in report["results"]:
+            show(result["cases"], f"bench {result['name']}, {result['size']}")
+        show(cases, "against the baseline")
+        out.print(f"report: {plain(str(folder / 'bench.html'))}", highlight=False, soft_wrap=True)
+    failed = [each["name"] for each in report["results"] if each["error"]]
+    beyond = [each["name"] for each in report["results"] if not each["holds"]]
+    worse = [each["case"] for each in cases if not each["holds"]]
+    if failed:
+        raise OpenChronicError(f"bench all: {', '.join(failed)} failed; see the report")
+    if worse:
+        raise Refused(f"bench all: worse than the baseline by more than 20 %: {', '.join(worse)}")
+    if beyond and not check:
+        raise Refused(f"bench all: a case is beyond its bar in {', '.join(beyond)}")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from openchronic_assets.anonymisation.indicator_release import (
 from openchronic_assets.bench.base_steps import deliver, ingest
 from openchronic_assets.bench.indicator_steps import assemble, base
 from openchronic_assets.indicators.released import read_base
+from openchronic_assets.indicators.spread import spread
 from openchronic_assets.publication.atlas import ARCHIVE
 from openchronic_assets.settings import Home
 
@@ -66,6 +67,7 @@ def make(folder: Path, persons: int, copies: int) -> dict[str, Any]:
     report = prepare_indicators(
         other, counted.territories, counted.tables, counted.cards,
         f"{persons} generated people, {copies} times each", [{"id": "sample", "generated": True}],
+        spread=spread,
     )  # fmt: skip
     report = publish_indicators(
         other, report["version"], ("demo-approver-1", "demo-approver-2"), "demonstration"

@@ -351,6 +351,25 @@ def a_false_proof(folder: Path, evidence: Path) -> None:
     pq.write_table(table, evidence / "boxes.parquet")
 
 
+VARIATION = "indicator,condition,year,level,statistic,value,low,high\n"
+
+
+def a_variation_of_hidden_cells(folder: Path, evidence: Path) -> None:
+    row = "ald_prevalence,ald,2020,department,cvw,0.123456,,\n"
+    (folder / "variation.csv").write_text(VARIATION + row, encoding="utf-8")
+
+
+def a_variation_of_another_kind(folder: Path, evidence: Path) -> None:
+    """The number of territories is right; a statistic that nobody declared is beside it."""
+    shown = sum(
+        row["level"] == "department" and row["sex"] == row["age_group"] == "all"
+        and row["std"] == "none" and row["status"] == "shown"
+        for row in rows_of(folder, "stays")
+    )  # fmt: skip
+    rows = f"stays,all,2020,department,units,{shown},,\nstays,all,2020,department,largest,9,,\n"
+    (folder / "variation.csv").write_text(VARIATION + rows, encoding="utf-8")
+
+
 def change_tables(evidence: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path = evidence / "tables.json"
     body = json.loads(path.read_text(encoding="utf-8"))
@@ -470,6 +489,8 @@ FAULTS: list[tuple[str, Fault]] = [
     ("indicator_intervals", half_a_proof),
     ("indicator_intervals", a_grain_that_prints_less_than_is_shown),
     ("indicator_intervals", a_grain_that_is_none),
+    ("indicator_variation", a_variation_of_hidden_cells),
+    ("indicator_variation", a_variation_of_another_kind),
     ("indicator_shared", the_same_numerators_twice),
     ("indicator_differences", a_part_of_all_but_three),
     ("indicator_report", a_report_without_limits),

@@ -36,6 +36,7 @@ ALL_SEXES = ("all", *MEN_AND_WOMEN)
 WHY_ABSENT = ("no_population", "too_few_events", "nothing_expected")
 DENOMINATORS = ("consumers", "eligible")
 STATES = ("shown", "suppressed", "absent")
+VARIATION = "variation.csv"
 CARD = frozenset(
     (
         "id", "version", "family", "family_label", "label", "kind", "unit", "scale",

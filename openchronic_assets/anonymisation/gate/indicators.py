@@ -32,6 +32,7 @@ from openchronic_assets.anonymisation.gate.indicator_evidence import (
     NEAR,
     SHARE,
     STATES,
+    VARIATION,
     WHY_ABSENT,
     Cell,
     Evidence,
@@ -64,7 +65,7 @@ def _files(e: Evidence) -> Finding:
         elif path.is_file():
             there.add(relative)
             odd += path.open("rb").read(3) == b"\xef\xbb\xbf"
-    wrong = odd + len(there ^ names) + (not e.cards)
+    wrong = odd + len((there - {VARIATION}) ^ names) + (not e.cards)
     for name, card in e.cards.items():
         wrong += set(card) != CARD or not re.fullmatch(r"[a-z][a-z0-9_]*", name)
         with (e.folder / "indicators" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -331,6 +332,48 @@ def _dominance(e: Evidence) -> Finding:
     return Finding(bad == 0, f"{judged} sums, {bad} told by one contributor", SHARE, bad)
 
 
+def _variation(e: Evidence) -> Finding:
+    """Differences between territories follow from the shown cells, and from nothing else."""
+    path = e.folder / VARIATION
+    if not path.is_file():
+        return Finding(True, "no variation is told", 0, 0)
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file, strict=True))
+    head = ["indicator", "condition", "year", "level", "statistic", "value", "low", "high"]
+    wrong = int(not lines or lines[0] != head) + len(lines) - len({tuple(x[:5]) for x in lines})
+    for line in lines[1:]:
+        name, condition, year, level, statistic, value, *ends = line
+        one = e.printed.get((name, condition, int(year)))
+        if one is None or level not in ("region", "department") or any(ends):
+            wrong += 1
+            continue
+        at = [g for g, (named, _) in enumerate(e.places) if named == level]
+        shown = [g for g in at if one.shown[g, 0, 0]]
+        told = _differ(e.cards[name]["kind"], one.num[shown, 0, 0], one.den[shown, 0, 0])
+        expected = told.get(statistic, math.nan)
+        wrong += not abs(float(value) - expected) <= NEAR * max(1.0, abs(expected))
+    return Finding(wrong == 0, f"{len(lines) - 1} figures, {wrong} not of shown cells", 0, wrong)
+
+
+def _differ(kind: str, num: Any, den: Any) -> dict[str, float]:
+    """Return what is told of the differences, from its definitions."""
+    value = num / den
+    enough = value[(den if kind == "mean" else num) >= 10]
+    found = {"units": float(len(num))}
+    for name, low, high in (("eq", 0, 100), ("eq_5_95", 5, 95)):
+        if len(enough) > 1 and np.percentile(enough, low) > 0:
+            found[name] = float(np.percentile(enough, high) / np.percentile(enough, low))
+    mean = float(num.sum() / den.sum())
+    if mean > 0:
+        found["cvw"] = math.sqrt(float((den * (value - mean) ** 2).sum() / den.sum())) / mean
+    if kind != "mean" and mean > 0:
+        expected = mean * den
+        found["scv"] = 100 * float(((num / expected - 1) ** 2 - 1 / expected).mean())
+        apart = float((expected * (num / expected - 1) ** 2).sum() / expected.sum())
+        found["eb"] = max(0.0, apart - len(num) / float(expected.sum()))
+    return found
+
+
 # --- all cells together ------------------------------------------------------------------------
 
 
@@ -486,6 +529,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding]] = {
     "indicator_statistics": _statistics,
     "indicator_standardised": _standardised,
     "indicator_dominance": _dominance,
+    "indicator_variation": _variation,
     "indicator_intervals": intervals,
     "indicator_shared": _shared,
     "indicator_differences": _differences,

@@ -200,7 +200,7 @@ OC.pages = (() => {
 
   // ---- variation, pathways, network: where the release has them
   const absent = (title, file, what) => OC.app.explain(title, [`Cette publication ne contient pas ${what} (fichier ${file}).`, "L’atlas ne montre que ce qui a passé les contrôles de diffusion ; cette vue s’ouvrira dès qu’une publication le contiendra."], [["Ouvrir la carte", { page: "carte" }]]);
-  const STATISTICS = { scv: "Composante systématique (SCV × 100)", eq: "Quotient extrême", eq_5_95: "Quotient 95ᵉ / 5ᵉ centile", eq5_95: "Quotient 95ᵉ / 5ᵉ centile", cv: "Coefficient de variation", cvw: "Coefficient de variation pondéré", eb: "Variance bayésienne empirique", moran: "Indice de Moran", icc: "Corrélation intra-groupe", mor: "Rapport de cotes médian", chi2: "χ² d’hétérogénéité" };
+  const STATISTICS = { units: "Territoires montrés", scv: "Composante systématique (SCV × 100)", eq: "Quotient extrême", eq_5_95: "Quotient 95ᵉ / 5ᵉ centile", eq5_95: "Quotient 95ᵉ / 5ᵉ centile", cv: "Coefficient de variation", cvw: "Coefficient de variation pondéré", eb: "Variance bayésienne empirique", moran: "Indice de Moran", icc: "Corrélation intra-groupe", mor: "Rapport de cotes médian", chi2: "χ² d’hétérogénéité" };
   async function variation(state) {
     const rows = site().extras.includes("variation") ? await OC.load("variation", "variation", "variation") : null;
     if (!rows) return absent("Variations de pratiques", "variation.csv", "de mesures de variation entre territoires");
