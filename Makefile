@@ -52,7 +52,10 @@ atlas: setup ## Build and open the atlas of the newest release
 bench: java setup ## Measure the main job on this machine
 	@$(BIN)/openchronic bench demo
 
+bench-check: java setup ## Run every benchmark, and fail where a ratio is a fifth above the baseline
+	@$(BIN)/openchronic bench all --check --out build/bench
+
 clean: ## Remove the environment and caches; data stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 
-.PHONY: help java setup demo test test-long test-all lint ui docs atlas bench clean
+.PHONY: help java setup demo test test-long test-all lint ui docs atlas bench bench-check clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 from openchronic_assets.bench.fake_release import places, seal, write_release
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.publication import outlines
-from openchronic_assets.publication.atlas import build_atlas
+from openchronic_assets.publication.atlas import ARCHIVE, build_atlas, bundled
+from openchronic_assets.publication.make_sample import pack
 from openchronic_assets.publication.release import find
 from openchronic_assets.publication.site import MARK, _js, build
 from openchronic_assets.settings import Home
@@ -267,6 +269,45 @@ def test_the_newest_release_of_indicators_is_shown(home: Home, tmp_path: Path) -
     assert built.version == "2021-indicators-00000000" and built.folder == home.atlas
     with pytest.raises(UsageError, match="not a release of indicators"):
         build_atlas(home, home.release / "2023-9ffe752d")
+
+
+def test_a_home_without_a_release_shows_the_one_that_ships(home: Home, tmp_path: Path) -> None:
+    assert ARCHIVE.stat().st_size <= 5e6
+    built = build_atlas(home)
+    assert built.indicators >= 20 and built.suppressed > 0
+    assert list(home.release.iterdir()) == [], "it is not a release of this home"
+    folder = bundled(home)
+    assert folder is not None and folder.name == built.version
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["purpose"] == "demonstration"
+    assert all(each["generated"] for each in report["deliveries"])
+    assert report["cells"]["hidden"] > 0 and report["rules"]["threshold"] == 11
+    with (folder / "territories.csv").open(encoding="utf-8", newline="") as file:
+        levels = [row["level"] for row in csv.DictReader(file)]
+    assert levels.count("department") == 101
+    prevalence = (folder / "indicators" / "ald_prevalence.csv").open(encoding="utf-8", newline="")
+    with prevalence:
+        shown = {
+            row["code"]
+            for row in csv.DictReader(prevalence)
+            if (row["level"], row["condition"], row["status"]) == ("department", "ald", "shown")
+        }
+    assert len(shown) >= 90, "the first map is nearly full"
+    # A release of the home takes its place; the same product unpacks nothing twice.
+    before = (folder / "report.json").stat().st_mtime_ns
+    assert bundled(home) == folder and (folder / "report.json").stat().st_mtime_ns == before
+
+
+def test_a_release_is_packed_into_the_same_bytes(release: Path, tmp_path: Path) -> None:
+    archives = [tmp_path / f"{n}.tar.xz" for n in (1, 2)]
+    for archive in archives:
+        pack(release, archive)
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with tarfile.open(archives[0]) as packed:
+        packed.extractall(tmp_path / "out", filter="data")
+    mine = {path.relative_to(release): path for path in release.rglob("*") if path.is_file()}
+    for name, path in mine.items():
+        assert (tmp_path / "out" / release.name / name).read_bytes() == path.read_bytes()
 
 
 def test_the_command_says_what_it_built(release: Path, tmp_path: Path) -> None:
