@@ -54,11 +54,13 @@ def cells(model_runner: ModelRunner) -> list[Row]:
     given: dict[str, list[Row]] = {
         "int_indicator_person": people,
         "int_indicator_place": [
-            {"person_id": "P1", "year": YEAR, "territory_kind": "epci", "territory_code": "T1"}
+            {"person_id": who, "year": YEAR, "territory_kind": "epci", "territory_code": "T1"}
+            for who in ("P1", "P4")
         ],
         "int_indicator_condition": [
             {"person_id": "P2", "year": YEAR, "condition": "ald"},
             {"person_id": "P3", "year": YEAR, "condition": "ald"},
+            {"person_id": "P4", "year": YEAR, "condition": "ald"},
             {"person_id": "P1", "year": YEAR, "condition": "no_ald"},
         ],
         "ref_indicator": [
@@ -108,7 +110,9 @@ def test_each_family_is_summed_in_the_same_way(cells: list[Row], family: str) ->
         cell("department", "29", "1", "all", [*units["P1"], *units["P2"], *units["P3"]]),
         cell("department", "29", "2", "all", units["P4"]),
         cell("department", "29", "1", "ald", [*units["P2"], *units["P3"]]),
+        cell("department", "29", "2", "ald", units["P4"]),
         cell("territory", "T1", "1", "all", units["P1"]),
+        cell("territory", "T1", "2", "all", units["P4"]),
         *(cell("establishment", code, "all", "all", of) for code, of in establishments.items()),
     ]
     assert_same([each for each in cells if each["measure"] == f"m_{family}"], wanted)
