@@ -26,6 +26,8 @@ WORSE = 0.2
 """A ratio that is more than this share above its baseline is a regression."""
 
 RATIO = "ratio"
+SMALL = 0.05
+"""Ratios below are told to three decimals only: a fifth of them is noise."""
 
 
 def run_every(
@@ -97,7 +99,7 @@ def sized(function: Callable[..., Any], size: str) -> dict[str, Any]:
 
 def compared(report: dict[str, Any], baseline: dict[str, Any]) -> list[dict[str, Any]]:
     """Return one case a ratio that both have: how many times its baseline it is, bar 1.2."""
-    before = {key: value for key, value in _ratios(baseline) if value > 0}
+    before = {key: value for key, value in _ratios(baseline) if value >= SMALL}
     return [
         case(f"{size} {name}: {what}", value / before[name, size, what], "of the baseline",
              1 + WORSE)
