@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from model_runner import ModelRunner
+from model_runner import ModelRunner, SparkModelRunner, multiset
 from oracle_tools import Row, assert_same, shuffled
 
 from openchronic_assets.indicators.loader import families
@@ -45,7 +45,8 @@ def rows_of(family: str) -> list[Row]:
     ]  # fmt: skip
 
 
-def cells(model_runner: ModelRunner) -> list[Row]:
+def given_rows() -> dict[str, list[Row]]:
+    """Return the same people and units for every family."""
     people = [
         person("P1", "1", "40-44"), person("P2", "1", "40-44"), person("P3", "1", "40-44"),
         person("P4", "2", "40-44"),
@@ -73,7 +74,7 @@ def cells(model_runner: ModelRunner) -> list[Row]:
         ],
     }
     given |= {f"measure_{name}": rows_of(name) for name in NAMES}
-    return model_runner.run("int_indicator_cell", given, year=YEAR)
+    return given
 
 
 def cell(level: str, place: str, sex: str, condition: str, units: list[Row]) -> Row:
@@ -97,7 +98,7 @@ def cell(level: str, place: str, sex: str, condition: str, units: list[Row]) -> 
 
 
 def test_each_family_is_summed_in_the_same_way(model_runner: ModelRunner) -> None:
-    told = cells(model_runner)
+    told = model_runner.run("int_indicator_cell", given_rows(), year=YEAR)
     for family in NAMES:
         own = [each for each in told if each["measure"] == f"m_{family}"]
         assert_same(own, wanted_of(family))
@@ -120,6 +121,16 @@ def wanted_of(family: str) -> list[Row]:
         cell("territory", "T1", "2", "all", units["P4"]),
         *(cell("establishment", code, "all", "all", of) for code, of in establishments.items()),
     ]
+
+
+@pytest.mark.spark
+@pytest.mark.long
+def test_both_engines_sum_alike(
+    model_runner: ModelRunner, spark_model_runner: SparkModelRunner
+) -> None:
+    ours = model_runner.run("int_indicator_cell", given_rows(), year=YEAR)
+    theirs = spark_model_runner.run("int_indicator_cell", given_rows(), year=YEAR)
+    assert multiset(theirs) == multiset(ours) and len(ours) == 8 * len(NAMES)
 
 
 def quantile(values: list[float], q: float) -> tuple[float, float | None, float | None]:

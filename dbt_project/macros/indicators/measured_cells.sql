@@ -1,8 +1,26 @@
 {#
-    The cells of one family's measure table: by department for everybody and by condition, by
-    territory of the user's, and by establishment.
+    The rows of all measure tables in the year of the build, one under the other. Written into each of
+    the queries that read it, so that people are joined once and not once a family.
 #}
-{% macro measured_cells(family) -%}
+{% macro measured_rows() -%}
+    (
+    {%- for family in openchronic.measure_families() %}
+        select person_id, measure, condition, unit_id, finess, num, den, excl_code
+        from {{ ref('measure_' ~ family) }}
+        where year = {{ openchronic.build_year() }}
+        {%- if not loop.last %}
+
+        union all
+        {% endif %}
+    {%- endfor %}
+    )
+{%- endmacro %}
+
+{#
+    The cells of the measure tables: by department for everybody and by condition, by territory of the
+    user's, and by establishment.
+#}
+{% macro measured_cells() -%}
     select
         measured.measure,
         measured.condition,
@@ -13,11 +31,10 @@
         person.sex,
         person.age_group,
         {{ openchronic.cell_sums('measured') }}
-    from {{ ref('measure_' ~ family) }} as measured
+    from {{ openchronic.measured_rows() }} as measured
     inner join {{ ref('int_indicator_person') }} as person
         on measured.person_id = person.person_id
         and person.year = {{ openchronic.build_year() }}
-    where measured.year = {{ openchronic.build_year() }}
     group by
         measured.measure, measured.condition, person.department, person.region, person.sex,
         person.age_group
@@ -34,7 +51,7 @@
         person.sex,
         person.age_group,
         {{ openchronic.cell_sums('measured') }}
-    from {{ ref('measure_' ~ family) }} as measured
+    from {{ openchronic.measured_rows() }} as measured
     inner join told_by_condition as asked on measured.measure = asked.measure
     inner join {{ ref('int_indicator_condition') }} as held
         on measured.person_id = held.person_id
@@ -43,7 +60,7 @@
     inner join {{ ref('int_indicator_person') }} as person
         on measured.person_id = person.person_id
         and person.year = {{ openchronic.build_year() }}
-    where measured.year = {{ openchronic.build_year() }} and measured.condition = 'all'
+    where measured.condition = 'all'
     group by
         measured.measure, asked.condition, person.department, person.region, person.sex,
         person.age_group
@@ -60,14 +77,13 @@
         person.sex,
         person.age_group,
         {{ openchronic.cell_sums('measured') }}
-    from {{ ref('measure_' ~ family) }} as measured
+    from {{ openchronic.measured_rows() }} as measured
     inner join {{ ref('int_indicator_place') }} as place
         on measured.person_id = place.person_id
         and place.year = {{ openchronic.build_year() }}
     inner join {{ ref('int_indicator_person') }} as person
         on measured.person_id = person.person_id
         and person.year = {{ openchronic.build_year() }}
-    where measured.year = {{ openchronic.build_year() }}
     group by
         measured.measure, measured.condition, place.territory_kind, place.territory_code, person.sex,
         person.age_group
@@ -84,10 +100,9 @@
         'all' as sex,
         'all' as age_group,
         {{ openchronic.cell_sums('measured') }}
-    from {{ ref('measure_' ~ family) }} as measured
+    from {{ openchronic.measured_rows() }} as measured
     where
-        measured.year = {{ openchronic.build_year() }}
-        and measured.finess is not null
+        measured.finess is not null
         and measured.measure in (
             select indicator.measure from {{ ref('ref_indicator') }} as indicator
             where indicator.is_by_establishment

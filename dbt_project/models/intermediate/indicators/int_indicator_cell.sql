@@ -21,13 +21,7 @@ with told_by_condition as (
 ),
 
 cell as (
-{%- for family in openchronic.measure_families() %}
-    {{ openchronic.measured_cells(family) }}
-    {%- if not loop.last %}
-
-    union all
-    {% endif %}
-{%- endfor %}
+    {{ openchronic.measured_cells() }}
 ),
 
 final as (
