@@ -59,6 +59,8 @@ sources, limites, années, méthodes, et ce qui n'en est pas diffusé (`omitted`
 dénominateur ; `value`, `low`, `high` : valeur et intervalle à 95 %, à multiplier par `scale` ; \
 `std` : `none` (brut), `direct` (population européenne 2013), `indirect` (observé sur attendu).
 - `territories.csv` : les territoires et leurs libellés.
+- `variation.csv`, s'il y est : combien les territoires montrés diffèrent, d'après les seules \
+cellules montrées.
 - `report.json` : règles, contrôles passés, empreintes SHA-256.
 
 ## État des données
@@ -74,8 +76,11 @@ quelqu'un, {_number(cells["hidden"])} sont masquées ({_share(cells["hidden_shar
 Une cellule est masquée quand elle compte moins de {rules["threshold"]} personnes, au numérateur, \
 au dénominateur ou parmi celles qui ne sont pas comptées (« toutes » ne se dit pas non plus), ou \
 quand une personne y tient plus de {100 * rules["dominance"]:.0f} % d'une somme. D'autres le sont \
-pour qu'aucune ne se déduise des totaux : ce qu'on peut conclure d'une cellule masquée s'étend sur \
-au moins {rules["narrowest_interval_of_a_hidden_cell"]} personnes. Un zéro est montré.
+pour qu'aucune de celles-là ne se déduise des totaux : ce qu'on peut conclure d'une cellule ainsi \
+interdite s'étend sur au moins {rules["narrowest_interval_of_a_forbidden_cell"]} personnes ; dans \
+un dénominateur de moins de {rules["threshold"]}, tout reste possible, de personne à tous. Un zéro \
+est montré. Ce qui est trop rare pour chaque département par sexe et âge n'est dit que de plus grands \
+groupes : les cellules plus fines sont masquées aussi.
 
 ## Limites
 

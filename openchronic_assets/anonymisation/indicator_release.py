@@ -315,7 +315,7 @@ def _rules() -> dict[str, Any]:
     return {
         "threshold": THRESHOLD,
         "threshold_of": ["numerator", "denominator", "not_counted", "people", "contributors"],
-        "narrowest_interval_of_a_hidden_cell": THRESHOLD,
+        "narrowest_interval_of_a_forbidden_cell": THRESHOLD,
         "dominance": DOMINANCE,
         "age_groups": list(BANDS),
         "kinds": ["proportion", "rate", "mean"],
