@@ -79,8 +79,8 @@ quand une personne y tient plus de {100 * rules["dominance"]:.0f} % d'une somme.
 pour qu'aucune de celles-là ne se déduise des totaux : ce qu'on peut conclure d'une cellule ainsi \
 interdite s'étend sur au moins {rules["narrowest_interval_of_a_forbidden_cell"]} personnes ; dans \
 un dénominateur de moins de {rules["threshold"]}, tout reste possible, de personne à tous. Un zéro \
-est montré. Ce qui est trop rare pour chaque département par sexe et âge n'est dit que de plus grands \
-groupes : les cellules plus fines sont masquées aussi.
+est montré. Ce qui est trop rare pour chaque département par sexe et âge n'est dit que de plus \
+grands groupes : les cellules plus fines sont masquées aussi.
 
 ## Limites
 
