@@ -128,10 +128,13 @@ class Builder:
     def add(self, **columns: Ints) -> Ints:
         """Add lines (``person``, ``care``, ``claim`` and what is not a default); positions."""
         size = len(columns["person"])
-        part = {name: np.full(size, value, np.int64) for name, value in DEFAULTS.items()}
-        for name, values in columns.items():
-            part[name] = np.broadcast_to(np.asarray(values, np.int64), (size,)).copy()
-        self.parts.append(part)
+        # What is the same on every line takes no room before the lines are put together.
+        self.parts.append(
+            {
+                name: np.broadcast_to(np.asarray(values, np.int64), (size,))
+                for name, values in (DEFAULTS | columns).items()
+            }
+        )
         positions = np.arange(self.count, self.count + size)
         self.count += size
         return positions
@@ -141,7 +144,7 @@ class Builder:
         size = len(columns["line"])
         self.details.setdefault(table, []).append(
             {
-                name: np.broadcast_to(np.asarray(values, np.int64), (size,)).copy()
+                name: np.broadcast_to(np.asarray(values, np.int64), (size,))
                 for name, values in columns.items()
             }
         )

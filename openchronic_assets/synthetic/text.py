@@ -102,8 +102,13 @@ def distinct(values: Ints) -> tuple[Ints, Ints]:
     low = int(values.min())
     span = int(values.max()) - low + 1
     if span > 16 * len(values) + 65_536:
-        found, where = np.unique(values, return_inverse=True)
-        return found, where
+        # Met by hashing: only the distinct values are sorted.
+        coded = pa.array(values).dictionary_encode()
+        met = coded.dictionary.to_numpy()
+        order = np.argsort(met)
+        rank = np.empty(len(met), np.int64)
+        rank[order] = np.arange(len(met))
+        return met[order], rank[coded.indices.to_numpy()]
     # Numbers that lie close need no sorting.
     there = np.zeros(span, bool)
     shifted = values - low
