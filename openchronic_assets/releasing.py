@@ -8,6 +8,7 @@ from typing import Any
 from openchronic_assets.anonymisation.indicator_release import prepare_indicators
 from openchronic_assets.errors import UsageError
 from openchronic_assets.indicators.released import read_base
+from openchronic_assets.indicators.released_flows import read_flows
 from openchronic_assets.indicators.spread import spread
 from openchronic_assets.ingestion.deliveries import behind
 from openchronic_assets.settings import Home
@@ -32,7 +33,8 @@ def prepare_indicator_candidate(
     if current is None:
         raise UsageError("no build is published: materialise the marts first")
     base = read_base(home.catalogue, indicators, years)
+    flows = read_flows(home.catalogue, base.territories, base.years)
     return prepare_indicators(
         home, base.territories, base.tables, base.cards, current["build_id"], behind(home),
-        spread=spread,
+        spread=spread, pathways=flows.pathways, care=flows.care,
     )  # fmt: skip

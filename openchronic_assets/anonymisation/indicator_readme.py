@@ -61,6 +61,12 @@ dénominateur ; `value`, `low`, `high` : valeur et intervalle à 95 %, à multip
 - `territories.csv` : les territoires et leurs libellés.
 - `variation.csv`, s'il y est : combien les territoires montrés diffèrent, d'après les seules \
 cellules montrées.
+- `pathways.csv`, s'il y est : les cas d'une année autour d'un événement, leur état à cinq mois et \
+combien passent de l'un à l'autre (`people`) ; les états de peu de personnes sont ensemble \
+(`OTHER`).
+- `flows.csv` et `areas.csv`, s'ils y sont : où sont hospitalisés les habitants de chaque lieu, \
+chacun compté une fois (`other` : tous les lieux qui ne sont pas nommés), et à quel pôle il se \
+rattache d'après ces seules cases.
 - `report.json` : règles, contrôles passés, empreintes SHA-256.
 
 ## État des données

@@ -21,8 +21,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from openchronic_assets.anonymisation import indicator_files, journal
+from openchronic_assets.anonymisation import flow_files, indicator_files, journal
 from openchronic_assets.anonymisation.approvals import JOB, approved, is_producing
+from openchronic_assets.anonymisation.care_flows import CareFlows
 from openchronic_assets.anonymisation.gate import IndicatorRequest, run_gate
 from openchronic_assets.anonymisation.indicator_composition import near_microdata, read_earlier
 from openchronic_assets.anonymisation.indicator_readme import LIMITS, indicator_readme
@@ -32,6 +33,7 @@ from openchronic_assets.anonymisation.indicator_tables import (
     Territories,
     judge,
 )
+from openchronic_assets.anonymisation.pathway_tables import Pathway
 from openchronic_assets.anonymisation.release import (
     _ATTEMPT,
     _account,
@@ -51,7 +53,7 @@ from openchronic_assets.anonymisation.tables import DOMINANCE, THRESHOLD
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 
-METHOD = "indicators-2"
+METHOD = "indicators-3"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
 PATIENCE = 1800.0
@@ -70,6 +72,8 @@ def prepare_indicators(
     deliveries: Sequence[Mapping[str, Any]],
     *,
     spread: indicator_files.Spread | None = None,
+    pathways: Sequence[Pathway] = (),
+    care: Sequence[Sequence[CareFlows]] = (),
     gate_timeout: float = PATIENCE,
     gate_command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
@@ -83,6 +87,8 @@ def prepare_indicators(
         build_id: the build that the counts come from.
         deliveries: ``{"id": str, "generated": bool}`` for every delivery behind the build.
         spread: what is told of the variation between shown territories; nothing without it.
+        pathways: true counts of pathways, by index year.
+        care: true counts of where people are hospitalised, by year: departments, regions.
         gate_timeout: seconds given to the gate.
         gate_command: the gate's process, for tests.
 
@@ -101,6 +107,8 @@ def prepare_indicators(
         "method": METHOD,
         "years": years,
         "indicators": sorted({each.indicator for each in tables}),
+        "pathways": sorted({each.name for each in pathways}),
+        "care": sorted({each.year for levels in care for each in levels}),
     }
     sources = _deliveries(deliveries)
     with vault_lock(home):
@@ -128,7 +136,10 @@ def prepare_indicators(
             if not found.judged:
                 raise Refused("no indicator can be protected: too few people; nothing leaves")
             cells = indicator_files.write(attempt, found, cards, spread)
+            flows = flow_files.judge(found, pathways, care, earlier)
+            flow_files.write(attempt, flows)
             indicator_files.write_evidence(evidence, found)
+            flow_files.write_evidence(evidence, flows)
             leaving = sorted({each.counted.indicator for each in found.judged})
             report = {
                 "version": version,
@@ -151,6 +162,7 @@ def prepare_indicators(
                 },
                 "indicators": leaving,
                 "omitted": dict(sorted(Counter(found.omitted.values()).items())),
+                "flows": flows.summary,
                 "composition": {
                     "held_against": [each.name for each in others],
                     "population": "everybody of known sex, age and department in the base: other "

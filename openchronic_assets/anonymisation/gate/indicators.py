@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from openchronic_assets.anonymisation.gate import invert
+from openchronic_assets.anonymisation.gate import flows, invert
 from openchronic_assets.anonymisation.gate.indicator_evidence import (
     AGES,
     ALL_SEXES,
@@ -56,6 +56,7 @@ def _files(e: Evidence) -> Finding:
     """Only what is declared: no file, no column, no key more; nothing said by being absent."""
     names = {"README.md", "indicators.json", "territories.csv", e.request.report}
     names |= {f"indicators/{name}.csv" for name in e.cards}
+    names |= set(flows.declared(e))
     there = set()
     odd = 0
     for path in e.folder.rglob("*"):
@@ -536,6 +537,7 @@ CHECKS: dict[str, Callable[[Evidence], Finding]] = {
     "indicator_earlier": _earlier,
     "indicator_microdata": _microdata,
     "indicator_sorties": _sorties,
+    **flows.CHECKS,
     "indicator_report": _report,
     "indicator_signers": _signers,
 }

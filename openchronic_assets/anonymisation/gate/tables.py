@@ -61,8 +61,14 @@ class TableRequest:
     sorties: list[str] = field(default_factory=list)
 
 
+Atoms = tuple[tuple[int, ...], ...]
+"""Leaves of a cell by dimension, in the order of their names; a leaf by its place in its list."""
+
+
 @dataclass
-class _Table:
+class Table:
+    """A file of cells, as it is declared and as it is written."""
+
     path: Path
     declared: dict[str, Any]
     header: list[str]
@@ -70,16 +76,20 @@ class _Table:
 
     @cached_property
     def dimensions(self) -> list[str]:
+        """Names of the columns that say what a cell is of."""
         return list(self.declared["dimensions"])
 
     def column(self, name: str) -> list[str]:
+        """Return a column as it is written."""
         position = self.header.index(name)
         return [line[position] for line in self.lines]
 
     def cells(self) -> Iterator[tuple[str, ...]]:
+        """Yield what each cell is of."""
         yield from zip(*(self.column(name) for name in self.dimensions), strict=True)
 
     def hierarchies(self) -> dict[str, list[list[str]]]:
+        """Return, for each dimension, every leaf with what it is in."""
         found = {}
         for name, path in self.declared["dimensions"].items():
             with Path(path).open(encoding="utf-8", newline="") as file:
@@ -95,12 +105,12 @@ class Evidence:
         self.folder = Path(request.folder)
 
     @cached_property
-    def tables(self) -> list[_Table]:
+    def tables(self) -> list[Table]:
         """Return the files under judgement."""
         return [_read(self.folder / name, body) for name, body in self.request.tables.items()]
 
     @cached_property
-    def earlier(self) -> list[_Table]:
+    def earlier(self) -> list[Table]:
         """Return the files of earlier releases."""
         return [_read(Path(name), body) for name, body in self.request.earlier.items()]
 
@@ -110,10 +120,10 @@ class Evidence:
         return [read_sortie(Path(path)) for path in self.request.sorties]
 
 
-def _read(path: Path, declared: dict[str, Any]) -> _Table:
+def _read(path: Path, declared: dict[str, Any]) -> Table:
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file, strict=True))
-    return _Table(path, declared, lines[0], lines[1:])
+    return Table(path, declared, lines[0], lines[1:])
 
 
 def _files(e: Evidence) -> Finding:
@@ -314,9 +324,9 @@ def _dominance(e: Evidence) -> Finding:
     return Finding(bad == 0, f"{judged} amounts, {bad} held by one contributor", DOMINANCE, bad)
 
 
-def _groups(e: Evidence) -> dict[tuple[Any, ...], list[_Table]]:
+def _groups(e: Evidence) -> dict[tuple[Any, ...], list[Table]]:
     """Return the tables that are sums of the same things."""
-    found: dict[tuple[Any, ...], list[_Table]] = defaultdict(list)
+    found: dict[tuple[Any, ...], list[Table]] = defaultdict(list)
     for table in e.tables:
         body = table.declared
         found[body["population"], body["measure"], body["reference"]].append(table)
@@ -332,7 +342,7 @@ def _intervals(e: Evidence) -> Finding:
     """What an attacker works out of each suppressed cell, from all linked tables."""
     narrow, checked, least = 0, 0, math.inf
     for tables in _groups(e).values():
-        for span, top in _spans(tables):
+        for span, top in spans(tables).values():
             checked += 1
             least = min(least, span)
             narrow += span < WIDTH - 1e-4 or top < THRESHOLD - 1e-4
@@ -344,7 +354,7 @@ def _intervals(e: Evidence) -> Finding:
     )
 
 
-def _spans(tables: list[_Table]) -> list[tuple[float, float]]:
+def spans(tables: list[Table]) -> dict[Atoms, tuple[float, float]]:
     """Return the width and top of the interval of each cell suppressed in these tables."""
     # Here and not above: a release without tables is judged in half the time.
     from scipy import optimize, sparse  # type: ignore[import-untyped]
@@ -378,8 +388,8 @@ def _spans(tables: list[_Table]) -> list[tuple[float, float]]:
         sizes.append(len(marks))
         under.setdefault("*", list(range(len(marks))))
         atoms.append(under)
-    seen: dict[tuple[tuple[int, ...], ...], float] = {}
-    hidden: set[tuple[tuple[int, ...], ...]] = set()
+    seen: dict[Atoms, float] = {}
+    hidden: set[Atoms] = set()
     for table in tables:
         count = table.declared["count"]
         for cell, value in zip(table.cells(), table.column(count), strict=True):
@@ -392,10 +402,10 @@ def _spans(tables: list[_Table]) -> list[tuple[float, float]]:
                 hidden.add(key)
     wanted = sorted(hidden)
     if not wanted:
-        return []
+        return {}
     strides = [math.prod(sizes[d + 1 :]) for d in range(len(sizes))]
 
-    def matrix(keys: list[tuple[tuple[int, ...], ...]]) -> Any:
+    def matrix(keys: list[Atoms]) -> Any:
         line, column = [], []
         for number, key in enumerate(keys):
             for combination in itertools.product(*key):
@@ -434,7 +444,8 @@ def _spans(tables: list[_Table]) -> list[tuple[float, float]]:
                 bounded = solve(sign * weight)
                 if not bounded and sign < 0:
                     high[number] = np.inf
-    return list(zip((high - low).tolist(), high.tolist(), strict=True))
+    widths = zip((high - low).tolist(), high.tolist(), strict=True)
+    return dict(zip(wanted, widths, strict=True))
 
 
 def _known(e: Evidence) -> Finding:
@@ -482,7 +493,7 @@ def _differences(e: Evidence) -> Finding:
     return Finding(small == 0, f"{small} cells differ by a small group", 0, small)
 
 
-def _keyed(table: _Table) -> list[tuple[frozenset[tuple[str, str]], str]]:
+def _keyed(table: Table) -> list[tuple[frozenset[tuple[str, str]], str]]:
     """Return each cell by what it is (totals left out) with what is shown."""
     count = table.declared["count"]
     return [
