@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from part_of_project import only
 from raw_lake import Lake, line, small_extract, stay
 
 from openchronic_assets import warehouse
@@ -44,9 +45,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     code_list(lake.home, "ir_nat_v", [{"code": "01111", "label": "Consultation"}])
     code_list(lake.home, "ir_nat_v", [{"code": "1111", "label": "ancien"}], vintage="2009")
+    wanted = ["care_event", "hospital_stay", "person", "patient", "ald_episode"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "current_parts", lake.files)
-        warehouse.build(lake.home, [2019, 2020])
+        with only(tmp_path_factory.mktemp("part"), wanted):
+            warehouse.build(lake.home, [2019, 2020])
         yield lake
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from part_of_project import only
 from raw_lake import Row, beneficiary, day, pseudonym, stay
 
 from openchronic_assets import warehouse
@@ -101,7 +102,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Any:
         damir(1, "10", "10", "-2", soi_ann=None, soi_moi=None, ben_res_reg=99),
         damir(None, "3", "3", "3", exo_mtf=42, soi_moi=None),
     ])  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
+    wanted = ["hospital_stay", "damir_month", "quality_rule_effect"]
+    with pytest.MonkeyPatch.context() as patch, only(tmp_path_factory.mktemp("part"), wanted):
         patch.setattr(inputs, "current_parts", lake.files)
         warehouse.build(lake.home, [2010, 2015, 2020, 2024])
         yield lake

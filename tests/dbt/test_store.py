@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from part_of_project import write_part
+from part_of_project import only
 from raw_lake import beneficiary, line, small_extract, stay
 
 from openchronic_assets import warehouse
@@ -45,12 +45,8 @@ def rows(home: Home, sql: str) -> list[tuple[Any, ...]]:
 @pytest.fixture(scope="module", autouse=True)
 def some_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Build a part of the project: yearly and history models, some reading others."""
-    folder = tmp_path_factory.mktemp("part") / "dbt_project"
-    parsed = tmp_path_factory.mktemp("parsed")
     wanted = ["person", "care_event", "hospital_stay", "indicator_prevalence"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(project.PROJECT_VARIABLE, str(write_part(folder, wanted)))
-        patch.setenv(project.PARSED_VARIABLE, str(parsed))
+    with only(tmp_path_factory.mktemp("part"), wanted) as folder:
         yield folder
 
 

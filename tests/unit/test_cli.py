@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from part_of_project import only
 from small_deliveries import Said, openchronic, tree, write
 
 from openchronic_assets import status
@@ -29,8 +30,17 @@ def in_this_process(
     return [function(item) for item in items]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def some_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all builds here be of a part of the project: commands are the same for any models."""
+    with only(
+        tmp_path_factory.mktemp("part"), ["patient", "hospital_stay", "indicator_prevalence"]
+    ):
+        yield
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def built(some_models: None, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with one generated delivery, one build of 2019 and one candidate; never changed."""
     folder = tmp_path_factory.mktemp("cli")
     home = Home(folder / "home").create()
