@@ -25,7 +25,21 @@ _WORK = 16_000_000  # entries that a block of the product may hold before it is 
 
 Ints = NDArray[np.int64]
 
-# In the common dialect of DuckDB and Spark; provider numbers make the pair an unordered one.
+# In the common dialect of DuckDB and Spark, over (person, provider), each pair once: the rules of
+# ``bounded``, then the projection. Provider numbers make a pair of them an unordered one.
+BOUNDED_SQL = """
+select of_few.person, of_few.provider
+from (
+    select
+        under_cap.person, under_cap.provider,
+        count(*) over (partition by under_cap.provider) as patients
+    from (
+        select person, provider, count(*) over (partition by person) as met from {pairs}
+    ) as under_cap
+    where under_cap.met <= {cap}
+) as of_few
+where of_few.patients >= {fewest}
+"""
 EDGES_SQL = """
 select
     one.provider as left_node,
