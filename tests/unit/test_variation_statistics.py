@@ -116,6 +116,7 @@ def test_planted_variances_are_in_their_intervals() -> None:
     rng = np.random.default_rng(1)
     runs, covered, mean = 40, 0, 0.0
     scv: list[float] = []
+    inside = 0
     for _ in range(runs):
         e = rng.lognormal(4, 1, 101)
         u = rng.normal(-(0.3**2) / 2, 0.3, 101)  # ratios of mean 1
@@ -127,11 +128,26 @@ def test_planted_variances_are_in_their_intervals() -> None:
         component = s.systematic_component(o, e)
         assert component is not None
         scv.append(component)
+        between = s.systematic_component_interval(o, e, replicates=200)
+        assert between is not None and between[0] < component < between[1]
+        inside += between[0] <= math.exp(0.09) - 1 <= between[1]
     assert covered >= 35  # 95 % of 40, less three standard deviations
+    assert inside >= 30  # skewed terms: the interval holds some nine times in ten
     assert mean == pytest.approx(0.09, rel=0.1)
     # The variance of exp(u) is exp(s^2) - 1.
     error = np.std(scv) / math.sqrt(runs)
     assert abs(np.mean(scv) - (math.exp(0.09) - 1)) < 3 * error
+
+
+def test_a_systematic_component_without_spread_has_no_interval() -> None:
+    assert s.systematic_component_interval([5, 9], [4, 8]) is None
+    assert s.systematic_component_interval([5, 5, 5], [4, 4, 4]) is None
+    expected = np.linspace(5, 40, 20)
+    observed = np.random.default_rng(3).poisson(expected * 1.2)
+    one, other, again = (
+        s.systematic_component_interval(observed, expected, seed=seed) for seed in (1, 2, 1)
+    )
+    assert one is not None and one == again and one != other
 
 
 def test_case_mix_that_is_expected_is_no_variance() -> None:

@@ -31,6 +31,8 @@ WORDS = {
     "coefficient_of_variation": "coefficient de variation",
     "weighted_coefficient_of_variation": "coefficient pondéré",
     "systematic_component": "composante systématique (SCV)",
+    "systematic_component_low": "SCV, borne basse à 95 %",
+    "systematic_component_high": "SCV, borne haute à 95 %",
     "systematic_component_5_95": "SCV 5-95",
     "chi_square": "chi-deux d'hétérogénéité",
     "chi_square_p_value": "p du chi-deux",
@@ -167,7 +169,7 @@ def blocks(level: str, studies: Sequence[Study], labels: dict[str, str]) -> list
         page.heading("Synthèse"),
         page.table(
             ["indicateur", "unités", "écartées", "quotient 5-95", "coefficient pondéré",
-             "SCV × 100", "variance bayésienne", "95 %", "corrélation intra-classe",
+             "SCV × 100, 95 %", "variance bayésienne", "95 %", "corrélation intra-classe",
              "rapport de cotes médian", "hors de 99,8 %", "I de Moran", "p"],
             [
                 _row(one, labels)
@@ -196,7 +198,6 @@ def _name(one: Study, labels: dict[str, str]) -> str:
 
 def _row(one: Study, labels: dict[str, str]) -> list[Any]:
     told = one.summary
-    scv = told["systematic_component"]
     low, high = told["log_variance_low"], told["log_variance_high"]
     return [
         _name(one, labels),
@@ -204,7 +205,7 @@ def _row(one: Study, labels: dict[str, str]) -> list[Any]:
         told["units_left_out"],
         told["extremal_quotient_5_95"],
         told["weighted_coefficient_of_variation"],
-        None if scv is None else 100 * scv,
+        _with_interval(told, "systematic_component", 100),
         told["log_variance"],
         None if low is None or high is None else f"{page.cell(low)} à {page.cell(high)}",
         told["intraclass_correlation"],
@@ -213,6 +214,14 @@ def _row(one: Study, labels: dict[str, str]) -> list[Any]:
         told["moran"],
         told["moran_p_value"],
     ]
+
+
+def _with_interval(told: dict[str, Any], name: str, times: float) -> str | float | None:
+    value, low, high = (told[each] for each in (name, f"{name}_low", f"{name}_high"))
+    if value is None or low is None or high is None:
+        return None if value is None else times * float(value)
+    bounds = f"{page.cell(times * low)} à {page.cell(times * high)}"
+    return f"{page.cell(times * float(value))} ({bounds})"
 
 
 def shown(units: pd.DataFrame, kind: str) -> pd.DataFrame:

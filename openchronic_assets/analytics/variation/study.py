@@ -22,7 +22,8 @@ RELIABLE = 0.7
 
 STATISTICS = (
     "extremal_quotient", "extremal_quotient_5_95", "coefficient_of_variation",
-    "weighted_coefficient_of_variation", "systematic_component", "systematic_component_5_95",
+    "weighted_coefficient_of_variation", "systematic_component", "systematic_component_low",
+    "systematic_component_high", "systematic_component_5_95",
     "chi_square", "chi_square_p_value", "log_variance", "log_variance_low", "log_variance_high",
     "marshall_variance", "odds_variance", "intraclass_correlation", "median_odds_ratio",
     "reliable_units", "dispersion", "between_variance", "units_outside_95", "units_outside_998",
@@ -39,6 +40,7 @@ REASONS = {
     "not_a_count": "l'indicateur n'est pas un compte de cas",
     "not_a_proportion": "l'indicateur n'est pas une proportion",
     "all_events": "toutes les unités ont tous les cas possibles",
+    "same_everywhere": "toutes les unités ont le même rapport et le même effectif attendu",
     "unbounded": "la vraisemblance ne borne pas la variance",
     "no_neighbours": "trop peu d'unités voisines, ou une même valeur partout",
     "level_without_borders": "ce niveau n'a pas de voisinage",
@@ -103,12 +105,12 @@ def study(units: Units, neighbours: Iterable[tuple[str, str]] = (), *, seed: int
     Args:
         units: the units.
         neighbours: pairs of unit codes; none for levels without borders.
-        seed: of the permutations of Moran's I.
+        seed: of the permutations of Moran's I and of the bootstrap.
     """
     found = _Found(units)
     found.rates()
     if units.kind in ("proportion", "rate"):
-        found.counts()
+        found.counts(seed)
         found.odds()
         found.funnel()
     else:
@@ -171,9 +173,13 @@ class _Found:
             "weighted_coefficient_of_variation", s.coefficient_of_variation(clean, self.n), why
         )
 
-    def counts(self) -> None:
+    def counts(self, seed: int) -> None:
         few = "fewer_than_2_units"
         self.say("systematic_component", s.systematic_component(self.o, self.e), few)
+        between = s.systematic_component_interval(self.o, self.e, seed=seed)
+        why = "fewer_than_3_units" if len(self.o) < 3 else "same_everywhere"
+        for name, bound in zip(("low", "high"), between or (None, None), strict=True):
+            self.say(f"systematic_component_{name}", bound, why)
         self.say("systematic_component_5_95", s.systematic_component_5_95(self.o, self.e), few)
         test = s.heterogeneity(self.o, self.e)
         self.say("chi_square", test.chi_square if test else None, few)
