@@ -53,10 +53,9 @@ def spark() -> Iterator[Any]:
     """The session of the product, with as few parts as such graphs need."""
     session = product_session()
     name = "spark.sql.shuffle.partitions"
-    before = session.conf.get(name)
     session.conf.set(name, "2")
     yield session
-    session.conf.set(name, before)
+    session.conf.unset(name)
 
 
 def queries(cap: int, fewest: int, minimum: int) -> tuple[str, str]:
