@@ -14,7 +14,7 @@ from typing import Any
 
 from openchronic_assets import progress
 from openchronic_assets.bench.cases import case, result
-from openchronic_assets.bench.fake_release import AGES, write_release
+from openchronic_assets.bench.fake_release import AGES, write_flows, write_release
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.publication.server import server
 from openchronic_assets.publication.site import Built, build
@@ -42,7 +42,8 @@ _CHANGES = {
     "definition": "o=definition",
 }
 _PAGES = {"territory page": "#/territoire?t=d29", "comparison": "#/comparer?t=d29&u=d35",
-          "condition page": "#/maladie?c=ald_08"}  # fmt: skip
+          "condition page": "#/maladie?c=ald_08", "pathway": "#/parcours?i=pathway_2",
+          "network": "#/reseau?t=d75"}  # fmt: skip
 # Seconds from a change of the address to the frame in which it is on the screen.
 _TIMED = """hash => new Promise(done => {
   const main = document.querySelector('main'), before = main.dataset.shown;
@@ -111,6 +112,7 @@ def bench_atlas(size: str = "full") -> dict[str, Any]:
         progress.report("release", 0, 1)
         years = range(2021 - chosen.years + 1, 2022)
         release = write_release(folder / "2021-indicators-bench000", chosen.indicators, years, AGES)
+        write_flows(release, years)
         progress.report("release", 1, 1)
         start = time.perf_counter()
         built = build(release, folder / "site", progress=progress.report)

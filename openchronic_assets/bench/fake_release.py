@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openchronic_assets import publication
+from openchronic_assets.publication.flows import AREA_COLUMNS, FLOW_COLUMNS, PATHWAY_COLUMNS
 
 FEWEST = 12
 AGES = ("all", "00-19", "20-39", "40-64", "65-74", "75+")
@@ -81,6 +82,51 @@ def write_release(
     )
     seal(folder)
     return folder
+
+
+def write_flows(folder: Path, years: Sequence[int], pathways: int = 12, seed: int = 4) -> None:
+    """Write pathways and care flows of all departments, drawn; cells of few people suppressed."""
+    random = np.random.default_rng(seed)
+    steps: list[tuple[Any, ...]] = []
+    months, states = (-6, -1, 1, 6, 12), ("MCO", "SSR", "ED", "SPE", "GP", "NURSE", "PHARM", "NONE")
+    for number in range(pathways):
+        for year in years:
+            head = (f"pathway_{number}", f"Parcours inventé n° {number + 1}", year)
+            now = random.multinomial(20_000, random.dirichlet(np.full(len(states), 2.0)))
+            for at, month in enumerate(months):
+                steps += [
+                    (*head, month, state, "", "", people, "shown")
+                    for state, people in zip(states, now, strict=True)
+                ]
+                if at + 1 == len(months):
+                    break
+                flows = np.array(
+                    [
+                        random.multinomial(n, random.dirichlet(np.full(len(states), 0.5)))
+                        for n in now
+                    ]
+                )
+                for (a, b), people in np.ndenumerate(flows):
+                    told = (people, "shown") if people >= FEWEST else ("", "suppressed")
+                    steps.append((*head, month, states[a], months[at + 1], states[b], *told))
+                now = flows.sum(axis=0)
+    _write(folder / "pathways.csv", PATHWAY_COLUMNS, steps)
+    codes = [code for level, code, _, _ in places() if level == "department"]
+    rows: list[tuple[Any, ...]] = []
+    areas: list[tuple[Any, ...]] = []
+    for year in years:
+        for at, code in enumerate(codes):
+            people = random.poisson(random.gamma(0.2, 400, len(codes)))
+            people[at] += 20_000
+            named = {to: n for to, n in zip(codes, people.tolist(), strict=True) if n >= 60}
+            mine = (year, "department", code)
+            rows.append((*mine, "all", int(people.sum()), "shown"))
+            rows += [(*mine, to, n, "shown") for to, n in named.items()]
+            rows.append((*mine, "other", int(people.sum()) - sum(named.values()), "shown"))
+            areas.append((*mine, codes[at - at % 6]))
+    _write(folder / "flows.csv", FLOW_COLUMNS, rows)
+    _write(folder / "areas.csv", AREA_COLUMNS, areas)
+    seal(folder)
 
 
 def seal(folder: Path, **changes: Any) -> None:

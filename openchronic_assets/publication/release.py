@@ -1,8 +1,9 @@
 """A release of indicators as the atlas reads it: checked, and every number kept as it is written.
 
 The files are ``report.json``, ``indicators.json``, ``territories.csv`` and ``indicators/<id>.csv``;
-``variation.csv``, ``pathways.json`` and ``network.json`` where the release has them. What cannot be
-shown soundly is refused; what is only incomplete is told, and the site explains it.
+``variation.csv``, ``pathways.csv``, ``flows.csv`` and ``areas.csv`` where the release has them
+(``flows.py``). What cannot be shown soundly is refused; what is only incomplete is told, and the
+site explains it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LEVELS = ("country", "region", "department")
 NUMBERS = ("num", "den", "value", "low", "high")
 STATUSES = ("shown", "suppressed", "absent")
 STANDARDS = ("none", "direct", "indirect")
-OPTIONAL = ("variation.csv", "pathways.json", "network.json")
+OPTIONAL = ("variation.csv", "pathways.csv", "flows.csv", "areas.csv")
 
 _COLUMNS = (
     "condition", "year", "level", "code", "sex", "age_group", "denominator_type", "std", "status",

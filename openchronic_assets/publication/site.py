@@ -3,18 +3,20 @@
 ``data/site.js`` lists what there is; ``data/card/<indicator>.js`` defines an indicator;
 ``data/cell/<indicator>/<slice>.js`` holds the cells of one condition, denominator, sex and age for
 all territories and years: what a view needs is one slice. ``data/place/`` and ``data/condition/``
-hold one year of a territory or condition over all indicators. Numbers are those of the release, as
+hold one year of a territory or condition over all indicators; ``data/pathway/``
+and ``data/network/`` one year of what the release has of them. Numbers are those of the release, as
 they are written there.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from openchronic_assets import __version__
 from openchronic_assets.errors import OpenChronicError, UsageError
-from openchronic_assets.publication import outlines
+from openchronic_assets.publication import flows, outlines
 from openchronic_assets.publication.release import LEVELS, NUMBERS, OPTIONAL, Cell, Release, read
 
 HERE = Path(__file__).parent
-SCRIPTS = ("core.js", "draw.js", "files.js", "views.js", "pages.js", "app.js")
+SCRIPTS = ("core.js", "draw.js", "files.js", "views.js", "pages.js", "flows.js", "app.js")
 VENDORED = ("d3.min.js", "plot.umd.min.js", "fflate.umd.js")
 MARK = ".openchronic-atlas"  # a folder that has it was written by us and may be replaced
 
@@ -116,6 +118,8 @@ class _Site:
         }
         self.frame = outlines.read(shapes, region_of, credit) if shapes else outlines.shipped()
         self.count = self.suppressed = 0
+        self.pathways: list[dict[str, Any]] = []
+        self.network_years: list[int] = []
         self.of_place: dict[tuple[str, int], list[list[Any]]] = defaultdict(list)
         self.of_condition: dict[tuple[str, int], list[list[Any]]] = defaultdict(list)
 
@@ -128,7 +132,7 @@ class _Site:
             self._data(f"place/{place}.{year}", "place", rows)
         for (condition, year), rows in self.of_condition.items():
             self._data(f"condition/{slug(condition)}.{year}", "condition", rows)
-        extras = [name for name in OPTIONAL if self._extra(name)]
+        extras = list(self._extras())
         self._data("outlines", "outlines", self.frame)
         self._data("site", "site", self._site(listed, extras))
         self._pages()
@@ -202,19 +206,19 @@ class _Site:
                      _STATUS[cell.status], *numbers[2:]]
                 )  # fmt: skip
 
-    def _extra(self, name: str) -> bool:
-        path = self.release.optional(name)
-        if path is None:
-            return False
-        stem, _, kind = name.partition(".")
-        if kind == "json":
-            self._data(stem, stem, json.loads(path.read_text(encoding="utf-8")))
-        else:
-            import csv
-
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                self._data(stem, stem, list(csv.DictReader(file)))
-        return True
+    def _extras(self) -> Iterator[str]:
+        """Write what a release may have beside indicators; yield what there is."""
+        variation, pathways, care, areas = map(self.release.optional, OPTIONAL)
+        if variation:
+            with variation.open(encoding="utf-8-sig", newline="") as file:
+                self._data("variation", "variation", list(csv.DictReader(file)))
+            yield "variation"
+        for each in flows.pathways(pathways) if pathways else ():
+            self._data(f"pathway/{each['id']}.{each['year']}", "pathway", each)
+            self.pathways.append({name: each[name] for name in ("id", "label", "year")})
+        for year, each in (flows.network(care, areas) if care else {}).items():
+            self._data(f"network/{year}", "network", each)
+            self.network_years.append(int(year))
 
     def _site(self, listed: list[dict[str, Any]], extras: Iterable[str]) -> dict[str, Any]:
         drawn = {code for panel in self.frame["panels"] for code in panel["shapes"]}
@@ -246,7 +250,9 @@ class _Site:
             "conditions": labels,
             "condition_years": sorted(f"{slug(c)}.{y}" for c, y in self.of_condition),
             "place_years": sorted(f"{p}.{y}" for p, y in self.of_place),
-            "extras": sorted(name.partition(".")[0] for name in extras),
+            "extras": extras,
+            "pathways": self.pathways,
+            "network_years": self.network_years,
             "cells": self._counts(),
             "notes": self.release.notes,
         }

@@ -340,7 +340,7 @@ def test_the_site_opens_from_the_disk_too(opened: Opened, site: Path) -> None:
     page.wait_for_selector("svg.map")
 
 
-def test_optional_views_open_where_the_release_has_them(
+def test_variations_open_where_the_release_has_them(
     opened: Opened, served: Callable[[Path], str], tmp_path: Path
 ) -> None:
     folder = write_release(tmp_path / "2021-indicators-00000002", indicators=1, years=(2021,))
@@ -349,31 +349,6 @@ def test_optional_views_open_where_the_release_has_them(
         "prevalence_0,ald_08,2021,department,scv,7.31,5.5,9.9\n",
         encoding="utf-8",
     )
-    states = [{"id": "a", "label": {"fr": "Hôpital"}, "column": 0},
-              {"id": "b", "label": {"fr": "Domicile"}, "column": 1},
-              {"id": "c", "label": {"fr": "SSR"}, "column": 1}]  # fmt: skip
-    links = [
-        {"source": "a", "target": "b", "value": 1200},
-        {"source": "a", "target": "c", "value": None},
-    ]
-    (folder / "pathways.json").write_text(
-        json.dumps(
-            [{"id": "mi", "label": {"fr": "Après un infarctus"}, "nodes": states, "links": links}]
-        ),
-        encoding="utf-8",
-    )
-    network = {"communities": [{"label": {"fr": "Ouest"}, "departments": ["29", "56"]}],
-               "links": [{"source": "29", "target": "56", "value": 88}]}  # fmt: skip
-    (folder / "network.json").write_text(json.dumps(network), encoding="utf-8")
     seal(folder)
     page = opened(served(build(folder, tmp_path / "site").folder) + "#/variations")
     assert "7,31" in page.locator("table").inner_text()
-    go(page, "#/parcours")
-    assert page.locator("svg.sankey path").count() == 1
-    assert (
-        "masqué" in page.locator("table").inner_text()
-        and "200" in page.locator("table").inner_text()
-    )
-    go(page, "#/reseau?t=d29")
-    assert "Morbihan" in page.locator("table").inner_text()
-    assert "88" in page.locator("table").inner_text()

@@ -32,8 +32,9 @@ from openchronic_assets.anonymisation.pathway_tables import (
     judge_pathway,
     near,
 )
-from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.errors import OpenChronicError, Refused
 from openchronic_assets.indicators.released_flows import read_flows
+from openchronic_assets.publication import flows as publication
 from openchronic_assets.settings import Home
 
 PLACES = Territories(
@@ -669,3 +670,44 @@ def test_nothing_to_tell_is_no_file(tmp_path: Path) -> None:
     assert judged.summary["omitted"][0]["reason"] == "too_few_people"
     flow_files.write(tmp_path, judged)
     assert not list(tmp_path.iterdir())
+
+
+# --- as the atlas reads it ---------------------------------------------------------------------
+
+
+def test_the_atlas_reads_what_was_released(prepared: tuple[Path, Path]) -> None:
+    folder, _ = prepared
+    (one,) = publication.pathways(folder / "pathways.csv")
+    lines = lines_of(folder, "pathways.csv")
+    assert [str(n) if n is not None else "" for *_, n in (*one["states"], *one["flows"])] == [
+        *(line["people"] for line in lines if not line["to_month"]),
+        *(line["people"] for line in lines if line["to_month"]),
+    ]
+    network = publication.network(folder / "flows.csv", folder / "areas.csv")
+    assert network["2020"]["rows"]["22"] == {"all": 403, "rest": 43, "to": {"22": 300, "35": 60}}
+    assert network["2020"]["areas"]["29"] == "35"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "kind"),
+    [
+        ("pathways.csv", lambda r: r.update(people="", status="shown"), Refused),
+        ("pathways.csv", lambda r: r.update(people="12", status="suppressed"), Refused),
+        ("pathways.csv", lambda r: r.update(people="-3"), OpenChronicError),
+        ("pathways.csv", lambda r: r.update(month="janvier"), OpenChronicError),
+        ("pathways.csv", lambda r: r.update(state="UNHEARD"), OpenChronicError),
+        ("flows.csv", lambda r: r.update(people="", status="shown"), Refused),
+        ("flows.csv", lambda r: r.update(level="commune"), OpenChronicError),
+        ("flows.csv", lambda r: r.update(care="<b>"), OpenChronicError),
+    ],
+)
+def test_the_atlas_refuses_what_contradicts_itself(
+    prepared: tuple[Path, Path], tmp_path: Path, name: str, change: Any, kind: type[Exception]
+) -> None:
+    shutil.copytree(prepared[0], tmp_path / "release")
+    edit(tmp_path / "release", name, lambda rows: change(rows[0]))
+    with pytest.raises(kind, match=name):
+        if name == "pathways.csv":
+            publication.pathways(tmp_path / "release" / name)
+        else:
+            publication.network(tmp_path / "release" / name, None)

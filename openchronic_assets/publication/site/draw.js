@@ -310,37 +310,5 @@ OC.draw = (() => {
     return { drawn, phi: made.phi, spread: made.spread };
   }
 
-  // States around an event, column by column; a link's width is its number of people.
-  function sankey({ nodes, links, width, said }) {
-    const shown = links.filter((link) => typeof link.value === "number");
-    const columns = [...new Set(nodes.map((node) => node.column))].sort((a, b) => a - b);
-    const size = (id) => Math.max(d3.sum(shown.filter((l) => l.source === id), (l) => l.value), d3.sum(shown.filter((l) => l.target === id), (l) => l.value));
-    const height = 420, gap = 14, tall = d3.max(columns, (c) => d3.sum(nodes.filter((n) => n.column === c), (n) => size(n.id)));
-    const most = d3.max(columns, (c) => nodes.filter((n) => n.column === c).length);
-    const scale = (height - gap * (most - 1) - 30) / (tall || 1), step = (width - 150) / Math.max(1, columns.length - 1);
-    const at = new Map();
-    for (const column of columns) {
-      let y = 24;
-      for (const node of nodes.filter((n) => n.column === column)) {
-        at.set(node.id, { ...node, x: columns.indexOf(column) * step, y, tall: Math.max(1, size(node.id) * scale), out: 0, in: 0 });
-        y += size(node.id) * scale + gap;
-      }
-    }
-    const root = s("svg", { viewBox: `0 0 ${width} ${height}`, class: "sankey", role: "img", "aria-label": said, "font-family": FONT, "font-size": 12 });
-    for (const link of shown) {
-      const a = at.get(link.source), b = at.get(link.target);
-      if (!a || !b) continue;
-      const w = link.value * scale, y1 = a.y + a.out + w / 2, y2 = b.y + b.in + w / 2, x1 = a.x + 12, x2 = b.x, m = (x1 + x2) / 2;
-      a.out += w; b.in += w;
-      root.append(s("path", { d: `M${x1},${y1}C${m},${y1} ${m},${y2} ${x2},${y2}`, fill: "none", stroke: CLASSES[2], "stroke-opacity": 0.45, "stroke-width": Math.max(0.8, w) },
-        s("title", {}, `${a.label} → ${b.label} : ${OC.count(link.value)}`)));
-    }
-    for (const node of at.values()) {
-      root.append(s("rect", { x: node.x, y: node.y, width: 12, height: node.tall, fill: CLASSES[4] }),
-        s("text", { x: node.x + 17, y: node.y + Math.min(node.tall / 2 + 4, 14), fill: LINE }, `${short(node.label)} (${OC.count(size(node.id))})`));
-    }
-    return root;
-  }
-
-  return { map, classes, legend, bars, trend, funnel, sankey, plot, CLASSES, ABSENT, SIDE, NATION, CHOSEN, LINE, MUTED, tick };
+  return { map, classes, legend, bars, trend, funnel, plot, hatch, CLASSES, ABSENT, SIDE, NATION, CHOSEN, LINE, MUTED, FONT, tick };
 })();

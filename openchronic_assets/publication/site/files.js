@@ -4,6 +4,7 @@ OC.files = (() => {
   const HEAD = ["indicateur", "libelle", "condition", "annee", "niveau", "code", "territoire", "sexe", "age",
     "denominateur_type", "standardisation", "numerateur", "denominateur", "valeur", "borne_basse", "borne_haute",
     "statut", "raison", "echelle", "unite_affichee", "etat_des_donnees", "version"];
+  const BOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
   const STATUS = { ".": "publié", s: "masqué", a: "absent", "-": "non publié" };
 
   // All cells of the view's slice: each territory and year, by the chosen method.
@@ -26,7 +27,7 @@ OC.files = (() => {
     const text = /^[=+\-@\t\r]/.test(x) ? "'" + x : x;
     return /[;"\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   }
-  const csv = (view) => "\ufeff" + [HEAD, ...rows(view)].map((row) => row.map(quoted).join(";")).join("\r\n") + "\r\n";
+  const csv = (lines) => "\ufeff" + lines.map((row) => row.map(quoted).join(";")).join("\r\n") + "\r\n";
 
   const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;")
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, "");
@@ -36,20 +37,23 @@ OC.files = (() => {
       : `<c t="inlineStr"><is><t xml:space="preserve">${escaped(String(x))}</t></is></c>`).join("") + "</row>").join("");
     return `<?xml version="1.0" encoding="UTF-8" standalone="yes"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>${body}</sheetData></worksheet>`;
   }
-  function xlsx(view) {
-    const { card } = view, site = OC.get("site", "site"), t = OC.text;
-    const about = [["Indicateur", t(card.label)], ["Identifiant", card.id], ["Version de l’indicateur", String(card.version || "")],
+  function about({ card }) {
+    const site = OC.get("site", "site"), t = OC.text;
+    return [["Indicateur", t(card.label)], ["Identifiant", card.id], ["Version de l’indicateur", String(card.version || "")],
       ["Numérateur", t(card.numerator)], ["Dénominateur", t(card.denominator)], ["Limites", t(card.limits)],
       ["Échelle", "valeur affichée = valeur × " + (card.scale ?? 1)], ["Cellules masquées", OC.HIDDEN], ["Publication", site.version],
       ...Object.entries(site.states).map(([year, s]) => ["Données " + year, (OC.STATES[s] || s) + (OC.until(year) ? ", " + OC.until(year) : "")])];
+  }
+  // A workbook of two sheets: the lines, and what is said of them.
+  function xlsx(lines, said) {
     const R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships", P = "http://schemas.openxmlformats.org/package/2006";
     const parts = {
       "[Content_Types].xml": `<?xml version="1.0" encoding="UTF-8"?><Types xmlns="${P}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/><Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/><Override PartName="/xl/worksheets/sheet1.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/><Override PartName="/xl/worksheets/sheet2.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/></Types>`,
       "_rels/.rels": `<?xml version="1.0" encoding="UTF-8"?><Relationships xmlns="${P}/relationships"><Relationship Id="r1" Type="${R}/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
       "xl/workbook.xml": `<?xml version="1.0" encoding="UTF-8"?><workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="${R}"><sheets><sheet name="Données" sheetId="1" r:id="r1"/><sheet name="Définition" sheetId="2" r:id="r2"/></sheets></workbook>`,
       "xl/_rels/workbook.xml.rels": `<?xml version="1.0" encoding="UTF-8"?><Relationships xmlns="${P}/relationships"><Relationship Id="r1" Type="${R}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="${R}/worksheet" Target="worksheets/sheet2.xml"/></Relationships>`,
-      "xl/worksheets/sheet1.xml": sheet([HEAD, ...rows(view)]),
-      "xl/worksheets/sheet2.xml": sheet(about),
+      "xl/worksheets/sheet1.xml": sheet(lines),
+      "xl/worksheets/sheet2.xml": sheet(said),
     };
     return fflate.zipSync(Object.fromEntries(Object.entries(parts).map(([name, text]) => [name, fflate.strToU8(text)])));
   }
@@ -92,8 +96,10 @@ OC.files = (() => {
     picture.src = url;
   }
   return {
-    csv: (view, name) => save(name + ".csv", csv(view), "text/csv;charset=utf-8"),
-    xlsx: (view, name) => save(name + ".xlsx", xlsx(view), "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    csv: (view, name) => save(name + ".csv", csv([HEAD, ...rows(view)]), "text/csv;charset=utf-8"),
+    xlsx: (view, name) => save(name + ".xlsx", xlsx([HEAD, ...rows(view)], about(view)), BOOK),
+    csvOf: (lines, name) => save(name + ".csv", csv(lines), "text/csv;charset=utf-8"),
+    xlsxOf: (lines, said, name) => save(name + ".xlsx", xlsx(lines, said), BOOK),
     svg: (drawing, name) => save(name + ".svg", text(drawing), "image/svg+xml"),
     png: (drawing, name) => png(drawing, name + ".png"),
     alone,

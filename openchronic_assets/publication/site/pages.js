@@ -198,7 +198,7 @@ OC.pages = (() => {
       fr && fr.status === "." ? s("line", { x1: x(Math.min(Math.max(fr.value, low), high)), x2: x(Math.min(Math.max(fr.value, low), high)), y1: 2, y2: 24, stroke: D.NATION, "stroke-width": 2 }) : null);
   }
 
-  // ---- variation, pathways, network: where the release has them
+  // ---- variation: where the release has it
   const absent = (title, file, what) => OC.app.explain(title, [`Cette publication ne contient pas ${what} (fichier ${file}).`, "L’atlas ne montre que ce qui a passé les contrôles de diffusion ; cette vue s’ouvrira dès qu’une publication le contiendra."], [["Ouvrir la carte", { page: "carte" }]]);
   const STATISTICS = { units: "Territoires montrés", scv: "Composante systématique (SCV × 100)", eq: "Quotient extrême", eq_5_95: "Quotient 95ᵉ / 5ᵉ centile", eq5_95: "Quotient 95ᵉ / 5ᵉ centile", cv: "Coefficient de variation", cvw: "Coefficient de variation pondéré", eb: "Variance bayésienne empirique", moran: "Indice de Moran", icc: "Corrélation intra-groupe", mor: "Rapport de cotes médian", chi2: "χ² d’hétérogénéité" };
   async function variation(state) {
@@ -218,36 +218,6 @@ OC.pages = (() => {
           statistics.map((each) => { const row = here.find((r) => r.indicator === i && (r.condition || "all") === c && r.statistic === each), v = row ? number(row.value) : null, low = row ? number(row.low) : null, high = row ? number(row.high) : null;
             return h("td", { class: "n" }, format(v), low !== null && high !== null ? h("span", { class: "soft" }, ` [${format(low)} ; ${format(high)}]`) : null); })); })))));
   }
-  async function pathways(state) {
-    const found = site().extras.includes("pathways") ? await OC.load("pathways", "pathways", "pathways") : null;
-    const every = found ? (Array.isArray(found) ? found : found.pathways || []) : [];
-    if (!every.length) return absent("Parcours", "pathways.json", "de parcours");
-    const one = every.find((each) => each.id === state.i) || (state.i ? null : every[0]);
-    if (!one) return OC.app.explain("Ce parcours n’est pas dans cette publication", [`Le lien demande « ${state.i} ».`], every.map((each) => [OC.text(each.label) || each.id, { page: "parcours", i: each.id }]));
-    const nodes = one.nodes || [], links = one.links || [], masked = links.filter((each) => typeof each.value !== "number").length, label = new Map(nodes.map((each) => [each.id, OC.text(each.label) || each.id]));
-    document.title = "Parcours – Atlas des maladies chroniques";
-    return h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, OC.text(one.label) || one.id), h("p", { class: "sub" }, [OC.text(one.population), one.year].filter(Boolean).join(" · "))), h("div", { class: "bar no-print" }, h("div", { class: "field" }, h("label", { for: "parcours" }, "Parcours"), select("parcours", one.id, every.map((each) => [each.id, OC.text(each.label) || each.id]), (v) => OC.app.go({ page: "parcours", i: v })))),
-      h("p", { class: "lead" }, OC.text(one.says)), h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": "Diagramme" }, D.sankey({ nodes: nodes.map((each) => ({ ...each, label: label.get(each.id) })), links, width: 960, said: "Parcours ; les mêmes chiffres sont dans le tableau dessous" })),
-      masked ? h("p", { class: "masked" }, `${OC.count(masked)} passages sont masqués : trop peu de personnes. Ce n’est pas zéro ; ils n’ont pas de trait.`) : null,
-      h("table", {}, h("caption", {}, "Passages d’un état à l’autre"), h("thead", {}, h("tr", {}, ["De", "Vers", "Personnes"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, links.map((each) => h("tr", {}, h("td", {}, label.get(each.source) || each.source), h("td", {}, label.get(each.target) || each.target), h("td", { class: "n" }, typeof each.value === "number" ? OC.count(each.value) : "masqué"))))));
-  }
-  const COMMUNITY = ["#88ccee", "#cc6677", "#ddcc77", "#117733", "#332288", "#aa4499", "#44aa99", "#999933", "#882255", "#661100", "#6699cc", "#888888"];
-  async function network(state) {
-    const found = site().extras.includes("network") ? await OC.load("network", "network", "network") : null;
-    if (!found) return absent("Réseau de soins", "network.json", "de communautés ni de zones de recrutement");
-    const communities = found.communities || [], links = (found.links || found.catchment || []).filter((each) => each.source !== each.target);
-    const of = new Map(communities.flatMap((each, n) => (each.departments || each.members || []).map((code) => ["d" + String(code).replace(/^d/, ""), { ...each, n }])));
-    const map = D.map((key) => OC.app.go({ ...state, page: "reseau", t: key }));
-    const mine = (key) => links.filter((each) => "d" + each.source === key).sort((a, b) => (b.value || 0) - (a.value || 0));
-    const lines = (key) => { const c = of.get(key); return [OC.named(key), c ? OC.text(c.label) || "Communauté " + (c.n + 1) : "hors communauté", ...mine(key).slice(0, 3).map((each) => `vers ${OC.named("d" + each.target)} : ${typeof each.value === "number" ? OC.count(each.value) : "masqué"}`)]; };
-    map.show({ level: "department", colour: (key) => of.has(key) ? COMMUNITY[of.get(key).n % COMMUNITY.length] : D.ABSENT, lines, label: (key) => lines(key).join(", "), chosen: state.t, zoom: null, title: "Carte des communautés de soins" });
-    document.title = "Réseau de soins – Atlas des maladies chroniques";
-    const table = (rows) => h("table", {}, h("thead", {}, h("tr", {}, ["Résidents de", "Soignés en", "Nombre"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows.map((each) => h("tr", {}, h("td", {}, OC.named("d" + each.source)), h("td", {}, OC.named("d" + each.target)), h("td", { class: "n" }, typeof each.value === "number" ? OC.count(each.value) : "masqué")))));
-    return h("div", { class: "wide" }, h("div", { class: "head" }, h("h1", {}, "Réseau de soins"), h("p", { class: "sub" }, [found.year, OC.text(found.population)].filter(Boolean).join(" · "))), h("p", { class: "lead" }, OC.text(found.says) || "Communautés : départements dont les soignants partagent le plus de patients. La couleur ne dit que l’appartenance."),
-      h("div", { class: "two" }, h("div", {}, map.root, h("p", { class: "credit" }, map.credit)), h("div", {}, h("h2", {}, state.t ? OC.named(state.t) : "Principaux échanges entre départements"), table((state.t ? mine(state.t) : [...links].sort((a, b) => (b.value || 0) - (a.value || 0))).slice(0, 25)), h("h2", {}, "Communautés"),
-        h("ul", {}, communities.map((each, n) => h("li", {}, OC.text(each.label) || "Communauté " + (n + 1), " : ", (each.departments || each.members || []).map((code) => OC.named("d" + String(code).replace(/^d/, ""))).join(", ")))))));
-  }
-
   // ---- what there is
   function indicators() {
     const families = [...new Set(site().indicators.map((each) => each.family_label))];
@@ -272,5 +242,6 @@ OC.pages = (() => {
       h("h2", {}, "Licences"), h("p", {}, frame.credit + "."), h("p", {}, "Graphiques : Observable Plot et D3 (ISC) ; tableur : fflate (MIT). Les textes des licences sont dans le dossier vendor/."));
   }
 
-  return { territoire: territory, comparer: compare, maladie: condition, variations: variation, parcours: pathways, reseau: network, indicateurs: indicators, "a-propos": about };
+  OC.parts = { select, yearButtons, absent };
+  return { territoire: territory, comparer: compare, maladie: condition, variations: variation, indicateurs: indicators, "a-propos": about };
 })();
