@@ -84,12 +84,11 @@ class Assembled:
 
     def build(self) -> float:
         """Build the models from nothing; return processor seconds without dbt's own start."""
-        quiet = ["--threads", str(THREADS), "--exclude-resource-type", "unit_test",
-                 "--exclude-resource-type", "test"]  # fmt: skip
+        quiet = ["--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"]
         _invoke(self.plan, ["build", *quiet, "--select", "resource_type:seed"])
         # What dbt takes to begin and to compile is not the step's.
         began = _processor()
-        _invoke(self.plan, ["compile", "--threads", str(THREADS), "--select", *self.step])
+        _invoke(self.plan, ["compile", "--select", *self.step])
         start = _processor() - began
 
         def note(event: dict[str, Any]) -> None:

@@ -307,7 +307,7 @@ def _identities(plan: Plan) -> Plan:
     )
     run.prepare(aside)
     selected = [f"+{name}" for name in IDENTITY]
-    arguments = ["build", "--threads", str(plan.threads), "--select", *selected]
+    arguments = ["build", "--select", *selected]
     for kind in ("test", "unit_test"):
         arguments += ["--exclude-resource-type", kind]
     outcome = run.invoke(aside, arguments)

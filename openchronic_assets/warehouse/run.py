@@ -68,7 +68,7 @@ def build(
         years: care years to write; others are carried over from the current build.
         target: ``duckdb``, or ``spark`` for the same models where one machine is not enough.
         select: names of models, where not all are wanted.
-        threads: of dbt and of DuckDB. The files do not depend on it.
+        threads: of DuckDB; models are made one after the other. The files do not depend on it.
         on_event: called after each seed, model and test.
 
     Returns:
@@ -197,14 +197,15 @@ def dbt_arguments(plan: Plan, tests: bool = True) -> list[str]:
     Unit tests are left out: they test the code, not the data. A selection brings the views that
     its models read.
     """
-    arguments = ["build", "--threads", str(plan.threads), "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.population["scope"] == "panel":
         arguments += ["--vars", json.dumps({"panel_fraction": plan.population["fraction"]})]
     if not tests:
         arguments += ["--exclude-resource-type", "test"]
     if plan.select:
         arguments += ["--select", *plan.select.split(), "resource_type:seed"]
-        arguments += ["config.materialized:view"]
+        # A test of a view and of a model that is neither chosen nor there has nothing to read.
+        arguments += ["config.materialized:view", "--indirect-selection", "buildable"]
     return arguments
 
 

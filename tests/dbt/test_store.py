@@ -181,6 +181,21 @@ def test_a_selection_writes_its_models_and_carries_the_rest(make_lake: Any) -> N
         warehouse.build(lake.home, [2020], select=["nothing"])
 
 
+def test_a_first_build_may_be_of_some_models_with_their_tests(
+    data_tests: None, make_lake: Any
+) -> None:
+    lake = make_lake("first")
+    small_extract(lake)
+    told: list[dict[str, Any]] = []
+    models = ["hospital_stay", "int_person_alias", "int_person_key", "int_psa"]
+    models.append("int_pseudonym_renewal")
+    warehouse.build(lake.home, [2020], select=models, on_event=told.append)
+    assert set(warehouse.read_manifest(lake.home)["models"]) == set(models)
+    tested = {event["node"] for event in told if event["type"] == "test"}
+    assert any("hospital_stay" in name for name in tested)
+    assert not any("care_event" in name for name in tested)
+
+
 def test_files_says_what_is_missing(built: Any, make_lake: Any) -> None:
     with pytest.raises(UsageError, match="no model 'nothing'"):
         warehouse.files(built.home, "nothing")
@@ -406,7 +421,7 @@ def test_dbt_is_told_not_to_phone_home_nor_to_log(built: Any) -> None:
     assert environment["OPENCHRONIC_DBT_DATABASE"].endswith("/openchronic.duckdb")
     assert Path(environment["DBT_LOG_PATH"]).is_relative_to(built.home.scratch)
     assert warehouse.dbt_arguments(plan) == [
-        "build", "--threads", "2", "--exclude-resource-type", "unit_test"
+        "build", "--exclude-resource-type", "unit_test"
     ]  # fmt: skip
     flags = (project.project_dir() / "dbt_project.yml").read_text()
     assert "send_anonymous_usage_stats: false" in flags and "version_check: false" in flags
