@@ -18,8 +18,9 @@ from openchronic_assets.anonymisation.assets import (  # noqa: E402
     release,
 )
 from openchronic_assets.ingestion.assets import raw_tables  # noqa: E402
+from openchronic_assets.ingestion.launcher import SparkLauncher  # noqa: E402
 from openchronic_assets.ingestion.sensors import delivery_sensor  # noqa: E402
-from openchronic_assets.ingestion.spark import configuration  # noqa: E402
+from openchronic_assets.ingestion.spark import configuration, launch  # noqa: E402
 from openchronic_assets.operations.sensors import deliveries_to_look_at, failed_runs  # noqa: E402
 from openchronic_assets.publication.assets import atlas  # noqa: E402
 from openchronic_assets.reports.assets import run_reports  # noqa: E402
@@ -48,6 +49,8 @@ analyse = dg.define_asset_job(
     description="The analyses of the current build: models, scores, reports of the secure space.",
 )
 
+pyspark = LazyPySparkResource(spark_config=configuration())
+
 defs = dg.Definitions(
     assets=[
         raw_tables,
@@ -68,7 +71,10 @@ defs = dg.Definitions(
         failed_runs,
         deliveries_to_look_at,
     ],
-    resources={"pyspark": LazyPySparkResource(spark_config=configuration())},
+    resources={
+        "pyspark": pyspark,
+        "launcher": SparkLauncher(mode=launch(), pyspark=pyspark),
+    },
     # One process: one import, one JVM. A multiprocess run pays both again at each step.
     executor=dg.in_process_executor,
 )

@@ -22,6 +22,7 @@ GROUPS = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let dbt parse the models once for all homes, servers and runs of the tests."""
+    config.addinivalue_line("markers", "cluster: runs a Spark cluster of several processes")
     if config.cache is not None:
         os.environ.setdefault(PARSED_VARIABLE, str(config.cache.mkdir("parsed_models")))
 

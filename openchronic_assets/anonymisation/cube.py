@@ -21,6 +21,7 @@ from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyErr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pyspark.sql import SparkSession
 
 COUNT = "_records"
 # A span of keys below this fits a signed 64-bit integer.
@@ -232,4 +233,32 @@ def cube_from_parquet(
             f"select {columns}, count(*)::bigint as {COUNT} from read_parquet($files) group by all",
             {"files": [str(file) for file in files]},
         ).to_arrow_table()
+    return cube_from_arrow(table, hierarchies, COUNT)
+
+
+def cube_from_spark(
+    spark: SparkSession, files: Sequence[Path], hierarchies: Sequence[Hierarchy]
+) -> Cube:
+    """Scan Parquet files once on Spark and return their base cube, the same as on one machine.
+
+    For a table that exceeds one machine: what comes back is its distinct tuples with their counts,
+    and every recoding works on these.
+
+    Args:
+        spark: the session; its executors see the files under the same paths.
+        files: Parquet files with one column named after each hierarchy.
+        hierarchies: the quasi-identifiers.
+
+    Raises:
+        HierarchyError: see :func:`cube_from_arrow`.
+    """
+    # A name as Spark's parser takes it, then the count under a name that no column has.
+    columns = ["`" + h.name.replace("`", "``") + "`" for h in hierarchies]
+    table = (
+        spark.read.parquet(*[str(file) for file in files])
+        .groupBy(*columns)
+        .count()
+        .withColumnRenamed("count", COUNT)
+        .toArrow()
+    )
     return cube_from_arrow(table, hierarchies, COUNT)

@@ -5,13 +5,12 @@ Kill it anywhere and run it again: attempts are swept, and the same files come o
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import shutil
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,7 +215,7 @@ def _ingest(
     secret = identity.load_secret(home)
     epochs.same_secret(every, identity.fingerprint(secret))
     epochs.refuse_unlinked(delivery, every)
-    reports = _parse(home, delivery, hashes, identifier, attempt, secret, session, progress)
+    reports, tries = _parse(home, delivery, hashes, identifier, attempt, secret, session, progress)
     for report in reports:
         _shifted(report)
         if not report.balances:
@@ -225,7 +224,7 @@ def _ingest(
                 "those quarantined; nothing was committed. Report it with the file's contract"
             )
     epochs.refuse_unlinked(delivery, every, reports)
-    return _commit(home, delivery, identifier, attempt, hashes, secret, reports)
+    return _commit(home, delivery, identifier, tries, hashes, secret, reports)
 
 
 def _hashes(
@@ -254,7 +253,8 @@ def _parse(
     secret: bytes,
     session: Callable[[], SparkSession],
     progress: Progress,
-) -> list[FileReport]:
+) -> tuple[list[FileReport], dict[str, str]]:
+    """Return the report of each file, and the attempt under which the parts of each lie."""
     reports: list[FileReport] = _not_as_announced(delivery, hashes)
     announced_wrong = {report.path for report in reports}
     tasks = []
@@ -273,17 +273,18 @@ def _parse(
         if same != each.source and not Source(each.path).is_empty():
             reports.append(_duplicate(each, same, hashes[each.source]))
             continue
-        tasks.append(_task(home, delivery, each, hashes[each.source], identifier, attempt))
+        tasks.append(_task(delivery, each, hashes[each.source], identifier))
     # Large files first, so that none is left alone at the end.
     tasks.sort(key=lambda task: -task.stamp[0])
     progress("parse", 0, len(tasks))
     parsed = spark.spread(
         session(),
-        partial(_parse_task, secret=secret),
+        partial(_try_task, home=home, attempt=attempt, secret=secret),
         tasks,
         lambda done: progress("parse", done, len(tasks)),
     )
     progress("parse", len(tasks), len(tasks))
+    tries = {}
     for result in parsed:
         if isinstance(result, _Failure):
             if result.said:
@@ -292,8 +293,10 @@ def _parse(
                 f"{result.source}: unforeseen {result.error} at {result.place}; nothing was "
                 "committed. See that memory and disk suffice, run again, and report it if it stays"
             )
-        reports.append(result)
-    return sorted(reports, key=lambda report: report.path)
+        report, tried = result
+        reports.append(report)
+        tries[report.path] = tried
+    return sorted(reports, key=lambda report: report.path), tries
 
 
 @dataclass(frozen=True)
@@ -306,9 +309,23 @@ class _Failure:
     said: str | None = None
 
 
-def _parse_task(task: ParseTask, secret: bytes) -> FileReport | _Failure:
+def _try_task(
+    task: ParseTask, home: Home, attempt: str, secret: bytes
+) -> tuple[FileReport, str] | _Failure:
+    """Parse one file under a name of this try's own, and return its report with that name.
+
+    A worker that its driver took for lost may go on writing beside the one that does its task
+    again: they must not meet, and the parts of the try that answered are those that count.
+    """
+    tried = f"{attempt}.{secrets.token_hex(4)}"
+    mine = replace(
+        task,
+        out=str(home.raw / tried / task.out),
+        quarantine=str(home.quarantine / tried / task.quarantine),
+        scratch=str(home.scratch / tried),
+    )
     try:
-        return parse_file(task, secret)
+        return parse_file(mine, secret), tried
     except OpenChronicError as error:
         return _Failure(task.source, "", "", str(error))
     except Exception as error:
@@ -317,14 +334,8 @@ def _parse_task(task: ParseTask, secret: bytes) -> FileReport | _Failure:
         return _Failure(task.source, type(error).__name__, place)
 
 
-def _task(
-    home: Home,
-    delivery: Delivery,
-    each: DeliveredFile,
-    sha256: str,
-    identifier: str,
-    attempt: str,
-) -> ParseTask:
+def _task(delivery: Delivery, each: DeliveredFile, sha256: str, identifier: str) -> ParseTask:
+    """Return what to parse; where to is relative to the zone and to a try (:func:`_try_task`)."""
     raw_name = load(each.table).raw_name
     place = Path(raw_name) / identifier / deliveries.slug(each.source)
     return ParseTask(
@@ -337,9 +348,9 @@ def _task(
         delivery_id=identifier,
         sha256=sha256,
         stamp=stamp_of(each.path),
-        out=str(home.raw / attempt / place),
-        quarantine=str(home.quarantine / attempt / place),
-        scratch=str(home.scratch / f"{attempt}-{hashlib.sha1(each.source.encode()).hexdigest()}"),
+        out=str(place),
+        quarantine=str(place),
+        scratch="",
         accept_structure=delivery.manifest.accept_structure,
     )
 
@@ -413,7 +424,7 @@ def _commit(
     home: Home,
     delivery: Delivery,
     identifier: str,
-    attempt: str,
+    tries: dict[str, str],
     hashes: dict[str, str],
     secret: bytes,
     reports: list[FileReport],
@@ -433,11 +444,14 @@ def _commit(
     effective = deliveries.in_effect(every)
     for report in reports:
         mine = (identifier, report.path) in effective
+        tried = tries.get(report.path)
+        if tried is None:  # not parsed
+            continue
         if mine:
-            _move(home.raw, attempt, deliveries.raw_folder(home, identifier, report))
+            _move(home.raw, tried, deliveries.raw_folder(home, identifier, report))
         if mine or report.status == "refused":
             folder = deliveries.quarantine_folder(home, identifier, report)
-            _move(home.quarantine, attempt, folder)
+            _move(home.quarantine, tried, folder)
     # Where nothing came of it there is no record, so that a repaired copy starts afresh.
     if any(report.status in ("loaded", "refused") for report in reports):
         deliveries.write_record(home, record)
@@ -507,8 +521,8 @@ def _refused_lines(report: FileReport) -> str:
     )
 
 
-def _move(zone: Path, attempt: str, target: Path) -> None:
-    source = zone / attempt / target.relative_to(zone)
+def _move(zone: Path, tried: str, target: Path) -> None:
+    source = zone / tried / target.relative_to(zone)
     if not source.is_dir():
         return
     shutil.rmtree(target, ignore_errors=True)

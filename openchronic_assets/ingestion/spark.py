@@ -1,7 +1,13 @@
-"""Spark spreads the files of a delivery over executors; each task parses one with DuckDB."""
+"""Spark spreads the files of a delivery over executors; each task parses one with DuckDB.
+
+On a cluster every node sees the zones under one path and holds the same Python environment. What
+an operator sets (memory, cores, authentication) is in ``spark-defaults.conf`` under
+``SPARK_CONF_DIR``; here is only what this product cannot do without. See docs/deployment.md.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shutil
@@ -13,12 +19,15 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 MASTER_VARIABLE = "OPENCHRONIC_SPARK_MASTER"
+LAUNCH_VARIABLE = "OPENCHRONIC_SPARK_LAUNCH"
+SUBMIT_VARIABLE = "OPENCHRONIC_SPARK_SUBMIT"
+LAUNCHES = ("local", "submit")
 JAVA_NEEDED = 17
 
 Item = TypeVar("Item")
@@ -45,17 +54,49 @@ def require_java() -> None:
         )
 
 
+def master() -> str:
+    """Return where Spark runs: ``OPENCHRONIC_SPARK_MASTER``, all cores of this machine without."""
+    return os.environ.get(MASTER_VARIABLE) or "local[*]"
+
+
+def launch() -> str:
+    """Return how an ingestion is launched by Dagster: ``OPENCHRONIC_SPARK_LAUNCH``.
+
+    ``local``, the default, is in the run's own process; ``submit`` is by ``spark-submit``.
+
+    Raises:
+        UsageError: it names neither.
+    """
+    chosen = os.environ.get(LAUNCH_VARIABLE) or LAUNCHES[0]
+    if chosen not in LAUNCHES:
+        raise UsageError(f"{LAUNCH_VARIABLE} is {' or '.join(LAUNCHES)}, not {chosen}")
+    return chosen
+
+
+def is_on_this_machine(address: str) -> bool:
+    """Whether nothing of a master's work leaves this machine: local, or a cluster on loopback."""
+    if address.startswith("local"):
+        return True
+    place = re.fullmatch(r"spark://([^,/]+):\d+", address)
+    if place is None:
+        return False
+    name = place.group(1).strip("[]")
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
 def configuration() -> dict[str, str]:
     """Return the settings of the ingestion's Spark session.
 
     The work is in Python workers, so the JVM stays small. Nothing listens beyond this machine in
-    local mode; speculation is off, since two attempts at one file would race.
+    local mode; speculation is off, since it would read each slow file twice.
     """
-    master = os.environ.get(MASTER_VARIABLE, "local[*]")
+    address = master()
     settings = {
         "spark.app.name": "openchronic-ingestion",
-        "spark.master": master,
-        "spark.driver.memory": "1g",
+        "spark.master": address,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.speculation": "false",
@@ -64,16 +105,36 @@ def configuration() -> dict[str, str]:
         "spark.sql.catalogImplementation": "in-memory",
     }
     quiet = resources.files("openchronic_assets.ingestion").joinpath("log4j2.properties")
-    settings["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile=file:{quiet}"
-    if master.startswith("local"):
+    logging = f"-Dlog4j2.configurationFile=file:{quiet}"
+    if address.startswith("local"):
         # The JVM starts Python workers and waits. Measured: 5 to 7 s of processor time to its first
         # task without the second compiler and a parallel collector, 12 to 13 s with them.
-        settings["spark.driver.extraJavaOptions"] += " -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-        settings |= {
+        return settings | {
+            "spark.driver.memory": "1g",
+            "spark.driver.extraJavaOptions": f"{logging} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
         }
-    return settings
+    return settings | {
+        "spark.driver.extraJavaOptions": logging,
+        "spark.executor.extraJavaOptions": f"{logging} -Dopenchronic.log=off",
+        # The zones are folders that every node sees; a Hadoop cluster would look for them in HDFS.
+        "spark.hadoop.fs.defaultFS": "file:///",
+    }
+
+
+def submit_command(script: Path) -> list[str]:
+    """Return the command that runs a script by ``spark-submit`` with the session's settings.
+
+    ``OPENCHRONIC_SPARK_SUBMIT`` names a cluster's own program; without it, that of the environment.
+    In client mode: the driver is on this machine, where Dagster hears it.
+    """
+    program = os.environ.get(SUBMIT_VARIABLE) or str(Path(sys.executable).with_name("spark-submit"))
+    settings = configuration()
+    command = [program, "--master", settings.pop("spark.master"), "--deploy-mode", "client"]
+    for name, value in sorted(settings.items()):
+        command += ["--conf", f"{name}={value}"]
+    return [*command, str(script)]
 
 
 def prepare_environment() -> None:
@@ -86,7 +147,7 @@ def prepare_environment() -> None:
     # Workers need the interpreter that has DuckDB, not the system's.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    if configuration()["spark.master"].startswith("local"):
+    if is_on_this_machine(master()):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
@@ -95,6 +156,7 @@ def session() -> SparkSession:
 
     Raises:
         OpenChronicError: Java is missing.
+        Refused: see :func:`closed`.
     """
     prepare_environment()
     from pyspark.sql import SparkSession
@@ -102,7 +164,34 @@ def session() -> SparkSession:
     builder = SparkSession.builder
     for key, value in configuration().items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    return closed(builder.getOrCreate())
+
+
+def closed(spark: SparkSession) -> SparkSession:
+    """Return a session whose traffic others cannot read.
+
+    Tasks carry the pseudonym secret to the executors.
+
+    Raises:
+        Refused: the master is on another machine, and traffic is not authenticated and encrypted.
+    """
+    if is_on_this_machine(str(spark.sparkContext.master)):
+        return spark
+    settings = spark.sparkContext.getConf()
+
+    def on(name: str) -> bool:
+        return str(settings.get(name, "false")).lower() == "true"
+
+    if on("spark.authenticate") and (
+        on("spark.network.crypto.enabled") or on("spark.ssl.rpc.enabled")
+    ):
+        return spark
+    spark.stop()
+    raise Refused(
+        "tasks would carry the pseudonym secret to the Spark executors in clear: set "
+        "spark.authenticate true and spark.network.crypto.enabled true in spark-defaults.conf "
+        "(SPARK_CONF_DIR), on the cluster too; see docs/deployment.md"
+    )
 
 
 def spread(

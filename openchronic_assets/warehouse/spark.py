@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openchronic_assets.ingestion.spark import master
 from openchronic_assets.ingestion.spark import session as ingestion_session
 from openchronic_assets.slices import Part
 from openchronic_assets.warehouse.builds import Plan
@@ -33,10 +34,11 @@ def session(plan: Plan) -> SparkSession:
     # result, scrubbed.
     spark.sparkContext.setLogLevel("OFF")
     settings = {
-        "spark.sql.shuffle.partitions": str(max(plan.threads, 2)),
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.session.timeZone": "UTC",
     }
+    if master().startswith("local"):  # a cluster's operator knows how many there should be
+        settings["spark.sql.shuffle.partitions"] = str(max(plan.threads, 2))
     for name, value in settings.items():
         spark.conf.set(name, value)
     return spark

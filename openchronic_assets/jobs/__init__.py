@@ -1,0 +1,1 @@
+"""Scripts that ``spark-submit`` runs; apart, since it puts their folder first on the path."""
