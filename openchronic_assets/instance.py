@@ -47,7 +47,10 @@ def prepare(home: Home) -> Path:
     home.create()
     settings = home.dagster / "dagster.yaml"
     if not settings.exists():
-        settings.write_text(SETTINGS, encoding="utf-8")
+        # Whole or not at all: an empty file would be an instance without pools.
+        aside = settings.with_name(f".{settings.name}.{os.getpid()}")
+        aside.write_text(SETTINGS, encoding="utf-8")
+        aside.replace(settings)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ[HOME_VARIABLE] = str(home.root)
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -151,7 +151,9 @@ class Home:
         for name, mode in _MODES.items():
             zone = self.root / name
             if not zone.exists():
-                zone.mkdir(parents=True, exist_ok=True)
+                # Never wider than it may be, not even until the next line: a kill between the two
+                # would leave a zone that the next start refuses.
+                zone.mkdir(mode=mode, parents=True, exist_ok=True)
                 zone.chmod(mode)
         self.check_modes()
         return self

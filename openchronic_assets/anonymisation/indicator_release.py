@@ -258,7 +258,8 @@ def publish_indicators(
             approvers, report["deliveries"], purpose, (JOB, *_makers(home, version))
         )
         evidence = home.vault / "releases" / version
-        attempt = home.release / f"{_ATTEMPT}{uuid.uuid4().hex}"
+        # Beside the candidate: what a kill leaves of it is not in the folder that strangers read.
+        attempt = home.candidate / f"{_ATTEMPT}{uuid.uuid4().hex}"
         try:
             shutil.copytree(candidate, attempt)
             # Held against what was released since it was prepared, too.

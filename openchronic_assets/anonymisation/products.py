@@ -11,6 +11,7 @@ import csv
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -230,10 +231,12 @@ def make_cube(
 ) -> Product:
     """Write the private cube of the care events of the other half.
 
-    A release that was drawn before is served again from the vault, never drawn twice.
+    A release that was drawn before is served again from the vault, never drawn twice for one
+    reservation. A reservation whose cube a kill has lost stays spent: noise is then drawn under a
+    reservation of its own, ``<release>.2``, as long as the budget allows.
 
     Raises:
-        Refused: the budget does not allow it, or a crash left a reservation without a cube.
+        Refused: the budget does not allow it, or a cube that was drawn was changed or removed.
     """
     bands = builtin("age_group")
     keys = {
@@ -243,34 +246,34 @@ def make_cube(
     }
     population = "people without ALD, second half"
     ledger = Ledger(vault / "budget.jsonl", CAP)
-    kept = vault / "cubes" / f"{release}.csv"
+    name, kept = _reservation(ledger, release, vault / "cubes")
     target = folder / CUBE
-    before = ledger.release(release)
+    before = ledger.release(name)
     bounds = Bounds(1, EVENTS_PER_PERSON)
     if before is None:
         events = people.with_name("events.parquet")
         _events(people, event_files, events, bands)
         try:
             cube = release_cube(
-                ledger, release, population, [events], "person_id", keys, bounds, RHO, key,
+                ledger, name, population, [events], "person_id", keys, bounds, RHO, key,
                 temporary=people.parent,
             )  # fmt: skip
         finally:
             events.unlink(missing_ok=True)
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_cube(kept, cube.keys, cube.counts)
-        ledger.commit(release, hashlib.sha256(kept.read_bytes()).hexdigest())
-        before = ledger.release(release) or {}
+        ledger.commit(name, hashlib.sha256(kept.read_bytes()).hexdigest())
+        before = ledger.release(name) or {}
     elif before.get("output_sha256") != (
         hashlib.sha256(kept.read_bytes()).hexdigest() if kept.is_file() else None
     ):
         raise Refused(
-            f"the budget of cube {release} was reserved and its cube is not there: a crash or a "
-            "change in the vault; noise is never drawn twice"
+            f"the cube {name} was drawn and is not in the vault as it was: somebody changed or "
+            "removed it; restore vault/cubes from its backup, noise is never drawn twice"
         )
     target.write_bytes(kept.read_bytes())
     request = CubeRequest(
-        str(folder), CUBE, keys, str(ledger.path), release, population,
+        str(folder), CUBE, keys, str(ledger.path), name, population,
         float(before["rho"]), float(before["delta"]), float(before["epsilon"]),
     )  # fmt: skip
     entry = {
@@ -287,6 +290,24 @@ def make_cube(
         "year": year,
     }
     return Product("cube", (CUBE,), request, entry, people)
+
+
+def _reservation(ledger: Ledger, release: str, folder: Path) -> tuple[str, Path]:
+    """Return the reservation under which a release is drawn or was drawn, and its cube's place.
+
+    One that was made and never committed is what a kill left. Its noise may have been drawn, so
+    that its budget stays spent; its cube, whole if it is there, has been nowhere but in the vault.
+    """
+    for turn in itertools.count(1):
+        name = release if turn == 1 else f"{release}.{turn}"
+        kept = folder / f"{name}.csv"
+        before = ledger.release(name)
+        if before is not None and "output_sha256" not in before and kept.is_file():
+            ledger.commit(name, hashlib.sha256(kept.read_bytes()).hexdigest())
+        elif before is not None and "output_sha256" not in before:
+            continue
+        return name, kept
+    raise AssertionError("counting does not end")
 
 
 def _events(people: Path, event_files: Sequence[Path], target: Path, bands: Hierarchy) -> None:
@@ -323,12 +344,16 @@ def _write_cube(path: Path, keys: Mapping[str, Sequence[str]], counts: Any) -> N
     whole = counts
     for axis in range(counts.ndim):
         whole = np.concatenate([whole, whole.sum(axis=axis, keepdims=True)], axis=axis)
-    with path.open("w", encoding="utf-8", newline="") as out:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([*keys, "count"])
         for position in itertools.product(*(range(len(values)) for values in lists)):
             labels = [values[p] for values, p in zip(lists, position, strict=True)]
             writer.writerow([*labels, int(whole[position])])
+        out.flush()
+        os.fsync(out.fileno())
+    aside.replace(path)
 
 
 def declare(request: TableRequest | CubeRequest) -> dict[str, Any]:

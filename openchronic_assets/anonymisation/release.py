@@ -228,21 +228,24 @@ def _others(
 def vault_key(home: Home) -> bytes:
     """Return the key of the vault that hashes people and signs proofs; made at first use."""
     path = home.vault / "release.key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        found = path.read_bytes()
-        if len(found) != 32:
-            raise OpenChronicError(
-                "vault/release.key is damaged; restore it from the backup of the vault"
-            ) from None
-        return found
-    with os.fdopen(descriptor, "wb") as file:
-        made = secrets.token_bytes(32)
-        file.write(made)
-        file.flush()
-        os.fsync(file.fileno())
-    return made
+    if not path.exists():
+        # Written aside and linked: whole or not at all, and one where two begin at once.
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
+        aside.unlink()
+    found = path.read_bytes()
+    if len(found) != 32:
+        raise OpenChronicError(
+            "vault/release.key is damaged; restore it from the backup of the vault"
+        )
+    return found
 
 
 def _account() -> str:
@@ -306,7 +309,8 @@ def publish(
         )
         _check_composition(home, version, report)
         evidence = home.vault / "releases" / version
-        attempt = home.release / f"{_ATTEMPT}{uuid.uuid4().hex}"
+        # Beside the candidate: what a kill leaves of it is not in the folder that strangers read.
+        attempt = home.candidate / f"{_ATTEMPT}{uuid.uuid4().hex}"
         try:
             shutil.copytree(candidate, attempt)
             _check_indicators(home, attempt, report)

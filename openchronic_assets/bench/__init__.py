@@ -22,18 +22,23 @@ BENCHES = {
     "atlas": "openchronic_assets.bench.atlas:bench_atlas",
     "base": "openchronic_assets.bench.base:bench_base",
     "demo": "openchronic_assets.bench.demo:bench_demo",
+    "faults": "openchronic_assets.bench.faults:bench_faults",
     "indicators": "openchronic_assets.bench.indicators:bench_indicators",
     "ingest": "openchronic_assets.bench.ingest:bench_ingest",
     "synth": "openchronic_assets.bench.synth:bench_synth",
 }
 
 
-def run_bench(name: str, size: str | None = None) -> dict[str, Any]:
+def run_bench(
+    name: str, size: str | None = None, out: Path | None = None, replay: int | None = None
+) -> dict[str, Any]:
     """Run one benchmark.
 
     Args:
         name: one of ``BENCHES``.
         size: how much to measure, for a benchmark that knows sizes.
+        out: folder of one that goes on where an earlier run into it was stopped.
+        replay: what of it is done again, by its number.
 
     Returns:
         ``{"name", "cases": [{"case", "value", "unit", "bar", "holds"}], "holds"}``; ``bar`` is the
@@ -44,9 +49,14 @@ def run_bench(name: str, size: str | None = None) -> dict[str, Any]:
         OpenChronicError: a step failed, or its result is not what it must be.
     """
     measured = _function(name)
-    if size is not None and "size" not in inspect.signature(measured).parameters:
+    known = inspect.signature(measured).parameters
+    if size is not None and "size" not in known:
         raise UsageError(f"the benchmark {name} has one size: leave --size out")
-    result: dict[str, Any] = measured() if size is None else measured(size=size)
+    given = {"size": size, "out": out, "replay": replay}
+    asked = {each: value for each, value in given.items() if value is not None}
+    if unknown := sorted(set(asked) - set(known)):
+        raise UsageError(f"the benchmark {name} does not know --{', --'.join(unknown)}")
+    result: dict[str, Any] = measured(**asked)
     return {each: result[each] for each in ("name", "cases", "holds")}
 
 

@@ -98,9 +98,12 @@ def bench(
         Path | None,
         typer.Option(
             "--out",
-            help="Of all: folder of bench.json and bench.html. A second run into it goes on where "
-            "the first was stopped.",
+            help="Of all: folder of bench.json and bench.html; of faults: of its journal. A second "
+            "run into it goes on where the first was stopped.",
         ),
+    ] = None,
+    replay: Annotated[
+        int | None, typer.Option(help="Of faults: the number of a kill to do again.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Of all: fail if a ratio is 20 % above the baseline.")
@@ -112,10 +115,10 @@ def bench(
     from openchronic_assets.bench import run_all, run_bench
 
     if name != "all":
-        if destination is not None or check:
-            raise UsageError("--out and --check are of `openchronic bench all`")
+        if check:
+            raise UsageError("--check is of `openchronic bench all`")
         with drawn(as_json):
-            result = run_bench(name, size)
+            result = run_bench(name, size, destination, replay)
         if as_json:
             print_json(result)
         else:

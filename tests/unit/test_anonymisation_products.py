@@ -20,9 +20,10 @@ from anonymisation_tables import patients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openchronic_assets.anonymisation import journal, release
+from openchronic_assets.anonymisation import journal, products, release
 from openchronic_assets.anonymisation.approvals import producing, same_person
 from openchronic_assets.anonymisation.gate import expected, inspect, invert, judge
+from openchronic_assets.anonymisation.ledger import Ledger
 from openchronic_assets.anonymisation.release import prepare_candidate, publish
 from openchronic_assets.errors import Refused
 from openchronic_assets.settings import Home
@@ -821,3 +822,36 @@ def test_the_budget_leaves_the_cube_out_when_it_is_spent(tmp_path: Path) -> None
 )
 def test_names_of_one_person(one: str, other: str, same: bool) -> None:
     assert same_person(one, other) is same and same_person(other, one) is same
+
+
+def test_a_kill_between_budget_and_cube_costs_budget_and_not_the_cube(tmp_path: Path) -> None:
+    ledger, folder = Ledger(tmp_path / "budget.jsonl", 0.5), tmp_path / "cubes"
+    folder.mkdir()
+    assert products._reservation(ledger, "2021-a", folder) == ("2021-a", folder / "2021-a.csv")
+    ledger.reserve("2021-a", "p", 0.1, {})
+    # Killed before the cube was written: that noise is nowhere, its budget is spent.
+    assert products._reservation(ledger, "2021-a", folder)[0] == "2021-a.2"
+    ledger.reserve("2021-a.2", "p", 0.1, {})
+    (folder / "2021-a.2.csv").write_text("whole\n")
+    # Killed after it: the cube was in the vault alone, and is the one that leaves.
+    assert products._reservation(ledger, "2021-a", folder)[0] == "2021-a.2"
+    assert (ledger.release("2021-a.2") or {})["output_sha256"] == hashlib.sha256(
+        b"whole\n"
+    ).hexdigest()
+    assert ledger.spent("p") == pytest.approx(0.2)
+    # Drawn and told: whoever removes it does not have it drawn again.
+    (folder / "2021-a.2.csv").unlink()
+    assert products._reservation(ledger, "2021-a", folder)[0] == "2021-a.2"
+
+
+def test_a_cube_that_was_drawn_and_removed_is_not_drawn_again(
+    prepared: tuple[Home, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(prepared[0].root, home.root)
+    (kept,) = (home.vault / "cubes").iterdir()
+    kept.unlink()
+    with pytest.raises(Refused, match="restore vault/cubes"):
+        products.make_cube(
+            tmp_path, tmp_path / "people", [], 2021, prepared[1]["version"], home.vault, b"k" * 32
+        )
