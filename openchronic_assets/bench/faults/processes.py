@@ -65,6 +65,8 @@ class Command:
             )
             self._warm.start()
             self.pid = int(self._warm.pid or 0)
+            # The first one waits for the imports of the process that it comes from.
+            self.began = time.monotonic()
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Return its exit code, negative for a signal; None if it runs on after ``seconds``."""
