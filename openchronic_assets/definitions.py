@@ -30,23 +30,23 @@ from openchronic_assets.warehouse.sensors import stale_sensor  # noqa: E402
 ingest_deliveries = dg.define_asset_job(
     "ingest_deliveries",
     selection=dg.AssetSelection.assets(raw_tables),
-    description="Bring the raw tables up to the landing zone.",
+    description="Amener les tables brutes à l'état de la zone d'arrivée.",
 )
 refresh_years = dg.define_asset_job(
     "refresh_years",
     selection=dg.AssetSelection.assets(raw_tables, warehouse, run_reports, public_patients),
-    description="The main job: raw tables, models, run reports, candidate release, for a range of "
-    "care years.",
+    description="Le traitement principal : tables brutes, modèles, rapports de livraison, candidat "
+    "à la diffusion, pour une suite d'années de soins.",
 )
 release_indicators = dg.define_asset_job(
     "release_indicators",
     selection=dg.AssetSelection.assets(public_indicators),
-    description="The candidate of public indicators, from the current build.",
+    description="Le candidat des indicateurs publics, à partir du build courant.",
 )
 analyse = dg.define_asset_job(
     "analyse",
     selection=dg.AssetSelection.groups("analytics"),
-    description="The analyses of the current build: models, scores, reports of the secure space.",
+    description="Les analyses du build courant : modèles, scores, rapports de l'espace sécurisé.",
 )
 
 pyspark = LazyPySparkResource(spark_config=configuration())

@@ -1,4 +1,5 @@
-# Les carnets 01 à 05 en R, par le client DuckDB. Texte d'exemple : il n'est pas exécuté par les tests.
+# Les carnets 01 à 05 en R, par le client DuckDB. Les tests exécutent ces requêtes, par le même moteur, mais
+# pas R lui-même : son client DuckDB n'est dans aucun paquet de Debian.
 # install.packages(c("DBI", "duckdb")) ; le catalogue s'ouvre dès duckdb 1.2.
 # Données individuelles : à lancer dans l'espace sécurisé. Aucun effectif de 1 à 10 n'en sort.
 

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from openchronic_assets import progress
+from openchronic_assets import documents, progress
 from openchronic_assets.anonymisation.approvals import producing
 from openchronic_assets.anonymisation.release import prepare_candidate
 from openchronic_assets.errors import Refused
@@ -21,9 +21,10 @@ release = dg.AssetSpec(
     RELEASE,
     deps=[CANDIDATE],
     group_name="release",
-    description="The table that strangers may read; `openchronic release publish` moves an "
-    "approved candidate here.",
+    description="La table que tout le monde peut lire ; `openchronic release publish` y porte un "
+    "candidat que deux personnes approuvent.",
     kinds={"parquet", "csv"},
+    metadata=documents.releases(),
 )
 
 
@@ -34,8 +35,8 @@ release = dg.AssetSpec(
             CANDIDATE,
             deps=[dg.AssetKey("patient")],
             group_name="release",
-            description="One row a patient, generalised along hierarchies to k = 12; here only if "
-            "the gate accepted the written files.",
+            description="Une ligne par patient, généralisée le long de hiérarchies jusqu'à "
+            "k = 12 ; ici seulement si le contrôle de sortie a accepté les fichiers écrits.",
             kinds={"parquet", "csv"},
         )
     ],
@@ -44,8 +45,8 @@ release = dg.AssetSpec(
             "gate",
             asset=CANDIDATE,
             blocking=True,
-            description="k counted again on the written files by a second implementation, allowed "
-            "columns and values only; any doubt refuses.",
+            description="k recompté sur les fichiers écrits par une seconde implémentation, "
+            "colonnes et valeurs permises seulement ; au moindre doute, refus.",
         )
     ],
     partitions_def=yearly(),
@@ -110,6 +111,7 @@ indicator_release = dg.AssetSpec(
     description="Les indicateurs que tout le monde peut lire et dont l'atlas est fait ; "
     "`openchronic release publish` y porte un candidat que deux personnes approuvent.",
     kinds={"csv"},
+    metadata=documents.releases(),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +53,11 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 3000,
     home: HomeOption = None,
 ) -> None:
-    """Open Dagster's webserver and daemon on this home, on this machine only."""
-    from openchronic_assets import instance
+    """Open Dagster's webserver and daemon on this home, on this machine only.
+
+    The documentation portal is served on the next port: assets link to it.
+    """
+    from openchronic_assets import documents, instance
 
     place = find_home(home)
     instance.prepare(place)
@@ -61,7 +65,14 @@ def ui(
     target = (
         ["-w", str(workspace)] if workspace.is_file() else ["-m", "openchronic_assets.definitions"]
     )
-    err.print(f"Dagster on http://127.0.0.1:{port} (stop with Ctrl-C)", highlight=False)
+    if documents.VARIABLE not in os.environ:
+        os.environ[documents.VARIABLE] = f"http://127.0.0.1:{port + 1}"
+        subprocess.Popen([sys.executable, "-m", "openchronic_assets.exports.served", str(port + 1)])
+    err.print(
+        f"Dagster on http://127.0.0.1:{port}, documentation on {os.environ[documents.VARIABLE]} "
+        "(stop with Ctrl-C)",
+        highlight=False,
+    )
     dagster = str(Path(sys.executable).with_name("dagster"))
     os.execv(dagster, [dagster, "dev", *target, "-h", "127.0.0.1", "-p", str(port)])
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from openchronic_assets import documents
 from openchronic_assets.contracts import Table, load, tables
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.ingestion import deliveries
@@ -45,9 +46,15 @@ def _spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         key(table),
         group_name=GROUPS[table.product],
-        description=f"{table.name}: {table.grain}. Typed, pseudonymised, with provenance.",
+        description=f"{table.name} telle que livrée : typée, pseudonymisée, chaque ligne avec sa "
+        f"provenance. Grain : {table.grain}.",
         kinds={"spark", "parquet"},
-        metadata={"dagster/column_schema": dg.TableSchema(columns), "product": table.product},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(columns),
+            "product": table.product,
+            **documents.dictionary(table.name),
+            **documents.run_reports(),
+        },
     )
 
 
@@ -56,7 +63,8 @@ def _check(table: Table) -> dg.AssetCheckSpec:
         "balance",
         asset=key(table),
         blocking=True,
-        description="Lines read = kept + quarantined, and each amount to the cent, on disk.",
+        description="Lignes lues = gardées + mises en quarantaine, et chaque montant au centime, "
+        "relus sur le disque.",
     )
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 import duckdb
 
-from openchronic_assets import progress
+from openchronic_assets import documents, progress
 from openchronic_assets.errors import OpenChronicError
 from openchronic_assets.partitions import yearly
 from openchronic_assets.reports.page import complete
@@ -19,9 +19,10 @@ REPORTS = dg.AssetKey(["lake", "reports"])
             REPORTS,
             deps=[dg.AssetKey("quality_rule_effect")],
             group_name="reports",
-            description="One page of HTML a delivery: what came, what was refused, what changed, "
-            "and what each quality rule removes from the tables built with it.",
+            description="Une page HTML par livraison : ce qui est arrivé, ce qui a été refusé, ce "
+            "qui a changé, et ce que chaque règle de qualité retire des tables construites avec.",
             kinds={"html"},
+            metadata=documents.run_reports(),
         )
     ],
     partitions_def=yearly(),

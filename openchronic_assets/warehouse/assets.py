@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from openchronic_assets import progress
+from openchronic_assets import documents, progress
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import Home, home
@@ -30,6 +30,11 @@ class Translator(DagsterDbtTranslator):
         """Return ``staging``, ``intermediate``, ``marts`` or ``reference_lists``."""
         folders = dbt_resource_props["fqn"][1:-1]
         return folders[0] if folders else "reference_lists"
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what dbt says of the model, and the link to its page of the dictionary."""
+        said = super().get_metadata(dbt_resource_props)
+        return {**said, **documents.dictionary(dbt_resource_props["name"])}
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """Return the model's own words and the cards of its indicators; its SQL is in the tree."""

@@ -340,6 +340,21 @@ def test_the_site_opens_from_the_disk_too(opened: Opened, site: Path) -> None:
     page.wait_for_selector("svg.map")
 
 
+def test_all_figures_of_a_territory_are_there_once_they_are_asked_for(
+    opened: Opened, address: str, cells: Cells
+) -> None:
+    page = opened(address + "#/territoire?t=d35&y=2021")
+    asked = page.locator("details summary")
+    mine = {key[:2] for key in cells if key[2:4] == ("2021", "d35") and key[4:6] == ("all", "all")}
+    assert asked.inner_text() == f"Tous les chiffres ({len(mine)})"
+    assert page.locator("details table").count() == 0
+    for _ in range(3):  # opened, closed and opened again
+        asked.click()
+    page.wait_for_selector("details table")
+    assert page.locator("details table").count() == 1
+    assert page.locator("details table tbody tr:not(.family)").count() == len(mine)
+
+
 def test_variations_open_where_the_release_has_them(
     opened: Opened, served: Callable[[Path], str], tmp_path: Path
 ) -> None:

@@ -5,8 +5,12 @@ They read the base of ``OPENCHRONIC_HOME``, which the Makefile names: the demons
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import duckdb
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -15,6 +19,7 @@ from openchronic_assets.settings import HOME_VARIABLE, home
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+EXAMPLES_IN_R = FOLDER / "exemples.R"
 
 
 def name(path: Path) -> str:
@@ -54,3 +59,32 @@ def test_a_notebook_is_kept_without_what_it_printed(path: Path) -> None:
     assert not any(cell.outputs or cell.execution_count for cell in code)
     first = notebook.cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# ")
+
+
+@pytest.mark.long
+def test_the_queries_of_the_examples_in_r_run() -> None:
+    """R's DuckDB client is in no package of Debian: the same engine runs their text here."""
+    if not home().catalogue.is_file():
+        pytest.skip(f"nothing is built in {home().root}: make demo, or set OPENCHRONIC_HOME")
+    text = EXAMPLES_IN_R.read_text(encoding="utf-8")
+    queries = re.findall(r'dbGetQuery\(catalogue, "([^"]+)"\)', text)
+    assert len(queries) == text.count("dbGetQuery(")
+    with duckdb.connect(str(home().catalogue), read_only=True) as connection:
+        for query in queries:
+            found = connection.execute(query)
+            columns = {each[0] for each in found.description}
+            found.fetchall()
+            # What the next lines of the example take from the answer is in it.
+            used = re.search(r"(\w+) <- dbGetQuery\(catalogue, \"" + re.escape(query), text)
+            if used:
+                assert set(re.findall(rf"\b{used.group(1)}\$(\w+)", text)) <= columns
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
+def test_the_examples_in_r_are_r() -> None:
+    parsed = subprocess.run(
+        ["Rscript", "--vanilla", "-e", f"parse('{EXAMPLES_IN_R}')"],
+        capture_output=True,
+        check=False,
+    )
+    assert parsed.returncode == 0, parsed.stderr.decode()

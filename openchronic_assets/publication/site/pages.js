@@ -57,7 +57,8 @@ OC.pages = (() => {
     const go = (change) => OC.app.go({ page: "territoire", t: key, y: String(year), ...change });
     const sheetRows = sheet(rows, strong);
     document.title = `${place.label} ${year} – Atlas des maladies chroniques`;
-    const spent = rows.filter((each) => each.indicator);
+    // Made when it is opened: hundreds of rows that few ask for.
+    const all = h("details", { class: "no-print", ontoggle: () => { if (all.open && all.children.length === 1) all.append(figures(rows, place, regionKey, year, key)); } }, h("summary", {}, `Tous les chiffres (${OC.count(rows.length)})`));
     return h("div", { class: "wide territory" },
       h("div", { class: "head" }, h("h1", {}, place.label), h("p", { class: "sub" }, [place.level === "region" ? "Région" : `Département ${place.code}`, regionKey ? OC.named(regionKey) : null, String(year)].filter(Boolean).join(" · ")), h("p", { class: "state" }, OC.views.stateOf(year))),
       h("div", { class: "bar no-print" }, h("div", { class: "field" }, h("label", { for: "lieu" }, "Territoire"), placeSelect("lieu", key, (t) => go({ t }))), h("div", { class: "field" }, h("span", { class: "label" }, "Année"), yearButtons(years, year, (y) => go({ y }))),
@@ -68,7 +69,7 @@ OC.pages = (() => {
       strong.length ? gaps(strong.slice(0, 12), year, key) : null),
       h("section", { class: "sheet", "aria-label": "Fiche" }, h("h2", {}, "Chiffres principaux"), figures(sheetRows, place, regionKey, year, key),
         h("p", { class: "soft print-foot" }, `Atlas des maladies chroniques, Open Chronic, publication ${site().version}. Données ${OC.state(year) || "d’état non précisé"}${OC.until(year) ? ", " + OC.until(year) : ""}. Les taux standardisés le sont sur l’âge et le sexe. « masqué » : trop peu de personnes, ce n’est pas zéro.`)),
-      h("details", { class: "no-print" }, h("summary", {}, `Tous les chiffres (${OC.count(spent.length)})`), figures(rows, place, regionKey, year, key)));
+      all);
   }
   // One page: what differs most, then the first figure of each family.
   function sheet(rows, strong) {
