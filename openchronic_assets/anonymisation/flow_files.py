@@ -116,7 +116,7 @@ def judge(
         level, rows = judge_flows(levels, beside(release, year))
         at = (FLOWS, "", year)
         if not level:
-            found.omitted[at] = "too_few_people"
+            found.omitted[at] = "no_place_can_be_named"
         elif any(lines != set(flow_lines(year, level, rows)) for lines in before.get(at, [])):
             found.omitted[at] = "told_before"
         else:

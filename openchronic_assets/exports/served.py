@@ -24,7 +24,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Referrer-Policy", "no-referrer")
         super().end_headers()
 
-    def list_directory(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
+    def list_directory(self, path: str | os.PathLike[str]) -> None:
         """Say nothing of what a folder holds."""
         self.send_error(404)
 
@@ -50,7 +50,12 @@ def is_old(place: Home) -> bool:
 def main(port: int) -> None:
     """Serve the portal of the home until the process above ends."""
     place, above = home(), os.getppid()
-    with server(place, port) as running:
+    try:
+        running = server(place, port)
+    except OSError as error:
+        print(f"documentation: port {port} cannot be opened ({error.strerror})", file=sys.stderr)
+        return
+    with running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         while os.getppid() == above:
             if is_old(place):

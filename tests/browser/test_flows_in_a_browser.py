@@ -40,9 +40,12 @@ def drawn_pathway(name: str, label: str, year: int, people: int, seed: int) -> P
     flows = np.zeros((len(POINTS) - 1, len(STATES), len(STATES)), dtype=np.int64)
     spots = np.zeros((len(POINTS), len(STATES), 1), dtype=np.int64)
     for point, here in enumerate(states):
-        np.add.at(spots, (point, here, 0), 1)
+        spots[point, :, 0] = np.bincount(here, minlength=len(STATES))
         if point:
-            np.add.at(flows, (point - 1, states[point - 1], here), 1)
+            pairs = states[point - 1] * len(STATES) + here
+            flows[point - 1] = np.bincount(pairs, minlength=len(STATES) ** 2).reshape(
+                -1, len(STATES)
+            )
     return Pathway(name, label, year, flows, spots)
 
 

@@ -60,6 +60,9 @@ def openchronic(*arguments: str, timeout: float = 600) -> subprocess.CompletedPr
     )
 
 
+DOCUMENTS = "https://documents.test/open-chronic/"
+
+
 @contextlib.contextmanager
 def process_group(
     arguments: list[str], log: Path, **more: str
@@ -307,7 +310,8 @@ def server(
         port = free.getsockname()[1]
     log = folder / "server.log"
     command = [OPENCHRONIC, "ui", "--home", str(home.root), "--port", str(port)]
-    with process_group(command, log) as child:
+    # The portal is served elsewhere: this one is not built beside the webserver.
+    with process_group(command, log, OPENCHRONIC_DOCUMENTS=DOCUMENTS) as child:
         running = Server(home, f"http://127.0.0.1:{port}", log)
 
         def loaded() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import (
+    DOCUMENTS,
     YEARS,
     Backfill,
     Delivery,
@@ -77,6 +78,28 @@ def test_a_materialised_table_shows_its_rows_and_its_place(
     assert set(entries) <= set(shown)
     assert int(shown["patient"]["dagster/row_count"]["intRepr"]) > 0
     assert shown["er_prs_f"]["path"]["path"] == str(server.home.raw / "er_prs_f")
+
+
+def test_assets_lead_to_the_dictionary_the_run_reports_and_the_releases(server: Server) -> None:
+    nodes = server.ask(
+        "{ assetNodes { groupName assetKey { path } description "
+        "metadataEntries { label ... on UrlMetadataEntry { url } } } }"
+    )["assetNodes"]
+    links = {
+        node["assetKey"]["path"][-1]: {
+            entry["label"]: entry["url"] for entry in node["metadataEntries"] if "url" in entry
+        }
+        for node in nodes
+    }
+    base = DOCUMENTS.rstrip("/")
+    assert links["person"]["dictionnaire"] == f"{base}/dictionary.html#t=person"
+    assert links["er_prs_f"]["dictionnaire"] == f"{base}/dictionary.html#t=ER_PRS_F"
+    assert links["er_prs_f"]["rapports_de_livraison"].startswith(f"{base}/index.html#")
+    assert links["indicator_public"]["publications"].startswith(f"{base}/index.html#")
+    built = ("marts", "intermediate", "staging", "reference_lists")
+    assert all("dictionnaire" in links[n["assetKey"]["path"][-1]] for n in nodes
+               if n["groupName"] in built)  # fmt: skip
+    assert all(node["description"] for node in nodes)
 
 
 @pytest.mark.long
