@@ -184,6 +184,7 @@ def _hospital(
             "is_full_stay": np.ones(count, bool),
             "is_through_emergency": urgent,
             "main_diagnosis": diagnosis,
+            "finess": finess,
             "is_used_for_persons": np.ones(count, bool),
         },
         "stay_diagnosis": common

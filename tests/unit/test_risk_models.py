@@ -236,6 +236,73 @@ def _half_year_before(day: DAY) -> DAY:
     return DAY(day.year - (day.month <= 6), (day.month + 5) % 12 + 1, 1)
 
 
+def test_a_stay_soon_after_another_is_told_as_a_return() -> None:
+    connection = duckdb.connect()
+    connection.execute(
+        """
+        create table told as select *, date '2020-06-01' as until, date '2019-06-01' as window_from,
+            date '9999-12-31' as known_until
+        from (values (0, 'p30', 'I500', 'h'), (1, 'p31', 'I500', 'h'), (2, 'none', 'I500', 'h'),
+            (3, 'transfer', 'I500', 'h'), (4, 'unknown', null, null), (5, 'two', 'I500', 'h'),
+            (6, 'day case', 'I500', 'h')) as t(subject, person_id, main_diagnosis, finess)
+        """
+    )
+    connection.execute(
+        """
+        create table src_stay as select *, 'mco' as field, discharge_date as known_at
+        from (values ('p30', date '2020-05-02', 'I500', 'k', true),
+            ('p30', date '2020-01-02', 'J440', 'h', true),
+            ('p31', date '2020-05-01', 'I500', 'h', true),
+            ('transfer', date '2020-06-01', 'I500', 'h', true),
+            ('unknown', date '2020-05-20', null, 'h', true),
+            ('two', date '2020-05-20', 'J440', 'h', true),
+            ('two', date '2020-05-20', 'I500', 'k', true),
+            ('day case', date '2020-05-20', 'I500', 'h', false),
+            ('none', date '2019-05-31', 'I500', 'h', true))
+            as t(person_id, discharge_date, main_diagnosis, finess, is_full_stay)
+        """
+    )
+    wanted = [each for each in features.features(True) if each.block == "previous"]
+    listed = ", ".join(each.sql for each in wanted)
+    rows = connection.execute(
+        f"select place, {listed} from ({features._previous()}) group by place order by place"
+    ).fetchall()
+    assert [each.name for each in wanted] == [
+        "days_since_stay", "is_return", "is_return_same_diagnosis", "is_return_same_hospital",
+    ]  # fmt: skip
+    assert rows == [(0, 30, 1, 1, 0), (1, 31, 0, 0, 0), (4, 12, 1, 0, 0), (5, 12, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("rung", ["age_sex", "logistic", "forest", "boosting"])
+def test_a_rung_is_fitted_again_on_both_parts_as_it_was_tuned(
+    rung: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "TREES", 10)
+    rng = np.random.default_rng(3)
+    names = ("age", "is_woman", "drug_count", "finess")
+    values = np.column_stack(
+        [rng.integers(20, 90, 900), rng.integers(0, 2, 900), rng.poisson(3, 900),
+         rng.integers(0, 4, 900)]
+    ).astype(np.float32)  # fmt: skip
+    y = (rng.random(900) < 1 / (1 + np.exp(3 - values[:, 2] / 2))).astype(float)
+    train, held = models.Part(values[:600], y[:600]), models.Part(values[600:], y[600:])
+    tuned = models.fit(rung, names, train, held, 1)
+    again = models.refit(tuned, names, models.Part(values, y), 1)
+    assert (again.rung, again.columns) == (tuned.rung, tuned.columns)
+    assert not np.array_equal(again.risk(names, values), tuned.risk(names, values))
+    if rung == "logistic":
+        chosen, kept = (each.classifier.named_steps["logistic"].C for each in (tuned, again))
+        assert kept == chosen
+        monkeypatch.setattr(models, "STRENGTHS", (chosen,))
+        alone = models.fit(rung, names, models.Part(values, y), held, 1)
+        assert np.array_equal(again.risk(names, values), alone.risk(names, values))
+    if rung == "boosting":
+        best = int(np.argmax(tuned.classifier.validation_score_))
+        assert again.classifier.n_iter_ == best < tuned.classifier.n_iter_
+    if rung == "forest":
+        assert again.calibrator is tuned.calibrator is not None
+
+
 def test_no_person_is_in_two_uses_and_training_ends_before_the_test(design: run.Design) -> None:
     parts = run.split(design)
     people = [

@@ -22,6 +22,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 RECENT_MONTHS = 6
+RETURN_DAYS = 30  # a stay that begins so soon after another is itself a return
 CATEGORICAL = frozenset(("department", "finess", "diagnosis_chapter", "ghm_category", "ghm_kind"))
 
 _VISITS = {
@@ -166,6 +167,7 @@ def features(readmission: bool) -> tuple[Feature, ...]:
             )
         )  # fmt: skip
     if readmission:
+        soon = f"(min(days) <= {RETURN_DAYS})"
         found += [
             Feature("index_nights", "subject", "Séjour : durée", "night_count"),
             Feature("is_urgent", "subject", "Séjour : entrée en urgence", "is_urgent::integer"),
@@ -181,6 +183,16 @@ def features(readmission: bool) -> tuple[Feature, ...]:
             ),
             Feature("has_procedure", "subject", "Séjour : acte", "has_procedure::integer"),
             Feature("finess", "subject", "Établissement", "finess"),
+            Feature("days_since_stay", "previous", "Séjour : retour", "min(days)"),
+            Feature("is_return", "previous", "Séjour : retour", f"{soon}::integer"),
+            Feature(
+                "is_return_same_diagnosis", "previous", "Séjour : retour",
+                f"({soon} and bool_or(same_diagnosis))::integer",
+            ),
+            Feature(
+                "is_return_same_hospital", "previous", "Séjour : retour",
+                f"({soon} and bool_or(same_hospital))::integer",
+            ),
             Feature("lace", "subject", "Scores LACE et HOSPITAL", "lace"),
             Feature("hospital_claims", "subject", "Scores LACE et HOSPITAL", "hospital_claims"),
         ]  # fmt: skip
@@ -266,7 +278,10 @@ def matrix(
 
 
 # What the absence of any fact means: nothing was counted; these have no value then.
-_EMPTY = {"continuity": np.nan, "ald_months": np.nan, "ald_months_last": np.nan}
+_EMPTY = {
+    "continuity": np.nan, "ald_months": np.nan, "ald_months_last": np.nan,
+    "days_since_stay": np.nan,
+}  # fmt: skip
 
 
 def _placed(
@@ -362,6 +377,23 @@ def _stay() -> str:
     """
 
 
+def _previous() -> str:
+    # The last acute stay that ended before the day of entry; a transfer of that day is one episode.
+    return f"""
+        select
+            told.place, date_diff('day', stay.discharge_date, told.until) as days,
+            coalesce(stay.main_diagnosis = told.main_diagnosis, false) as same_diagnosis,
+            coalesce(stay.finess = told.finess, false) as same_hospital
+        from ({_told_places()}) as told
+        inner join src_stay as stay
+            on stay.person_id = told.person_id and stay.field = 'mco' and stay.is_full_stay
+            and stay.discharge_date >= told.window_from and stay.discharge_date < told.until
+            and stay.known_at <= told.known_until
+        qualify stay.discharge_date
+            = max(stay.discharge_date) over (partition by told.place)
+    """
+
+
 def conditions_sql() -> str:
     """Return the pairs (diagnosis_code, condition) of the codes that occur; Quan 2005."""
     return """
@@ -418,6 +450,7 @@ _INSIDE = {
     "event": _event,
     "drug": _drug,
     "stay": _stay,
+    "previous": _previous,
     "diagnosis": _diagnosis,
     "exemption": _exemption,
 }

@@ -43,7 +43,7 @@ RUNG_LABELS = {
 }
 WITHIN = 0.01  # the simplest model so near the best AUROC is kept
 TREES, LEAF = 500, 50
-STRENGTHS = (0.003, 0.03, 0.3)
+STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.3)
 THREADED_ROWS = 50_000
 FOREST_ROWS = 100_000  # each tree draws that many at most
 
@@ -143,6 +143,15 @@ def fit(rung: str, names: tuple[str, ...], train: Part, validation: Part, seed: 
         return _FIT[rung](names, train, validation, seed)
 
 
+def refit(tuned: Model, names: tuple[str, ...], whole: Part, seed: int) -> Model:
+    """Fit a rung once more, as it was tuned, on the training and validation parts together.
+
+    Its columns, its strength or number of trees, and its calibrator stay what they were.
+    """
+    with _threads(len(whole.y)):
+        return _REFIT[tuned.rung](tuned, names, whole, seed)
+
+
 def _threads(rows: int) -> Any:
     """Hold to one thread on few rows, where threads wait for each other longer than they work."""
     return _pools().limit(limits=1 if rows < THREADED_ROWS else None, user_api="openmp")
@@ -188,8 +197,34 @@ def _fit_age_sex(names: tuple[str, ...], train: Part, validation: Part, seed: in
     return Model("age_sex", columns, None, AgeSexTable().fit(train.values[:, place], train.y))
 
 
+def _refit_age_sex(tuned: Model, names: tuple[str, ...], whole: Part, seed: int) -> Model:
+    return _fit_age_sex(names, whole, whole, seed)
+
+
 def _fit_logistic(names: tuple[str, ...], train: Part, validation: Part, seed: int) -> Model:
     columns = usable(names, train.values)
+    encoder, steps, ready = _prepared(names, columns, train, seed)
+    held = steps.transform(_held(names, columns, encoder, validation))
+    best: tuple[float, Any] | None = None
+    for strength in STRENGTHS:
+        model = _elastic_net(ready, train.y, strength, seed)
+        loss = metrics.log_loss(validation.y, model.predict_proba(held)[:, 1])
+        if best is None or loss < best[0]:
+            best = loss, model
+    assert best is not None
+    return Model("logistic", columns, encoder, Pipeline([*steps.steps, ("logistic", best[1])]))
+
+
+def _refit_logistic(tuned: Model, names: tuple[str, ...], whole: Part, seed: int) -> Model:
+    encoder, steps, ready = _prepared(names, tuned.columns, whole, seed)
+    model = _elastic_net(ready, whole.y, tuned.classifier.named_steps["logistic"].C, seed)
+    return Model("logistic", tuned.columns, encoder, Pipeline([*steps.steps, ("logistic", model)]))
+
+
+def _prepared(
+    names: tuple[str, ...], columns: tuple[str, ...], train: Part, seed: int
+) -> tuple[Any, Pipeline, Floats]:
+    """Return the encoder, the steps before the regression, and the matrix that they make."""
     encoder, x, _ = _encoded(names, train, seed, columns)
     # The encoder moves categories to the front.
     order = [n for n in columns if n in CATEGORICAL] + [n for n in columns if n not in CATEGORICAL]
@@ -200,8 +235,6 @@ def _fit_logistic(names: tuple[str, ...], train: Part, validation: Part, seed: i
         number for number, name in enumerate(order) if name not in CATEGORICAL and name != "age"
     ]
     rates = [number for number, name in enumerate(order) if name in CATEGORICAL]
-    best: tuple[float, Any] | None = None
-    held = _held(names, columns, encoder, validation)
     prepare = ColumnTransformer(
         [
             ("age", SplineTransformer(n_knots=6, degree=3, extrapolation="linear"), age),
@@ -210,19 +243,16 @@ def _fit_logistic(names: tuple[str, ...], train: Part, validation: Part, seed: i
         ]
     )
     steps = Pipeline([("prepare", prepare), ("scale", StandardScaler())])
-    ready, ready_held = steps.fit_transform(x), steps.transform(held)
-    for strength in STRENGTHS:
-        model = LogisticRegression(
-            solver="saga", l1_ratio=0.5, C=strength, max_iter=60, tol=1e-3, random_state=seed
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(ready, train.y.astype(np.int64))
-        loss = metrics.log_loss(validation.y, model.predict_proba(ready_held)[:, 1])
-        if best is None or loss < best[0]:
-            best = loss, model
-    assert best is not None
-    return Model("logistic", columns, encoder, Pipeline([*steps.steps, ("logistic", best[1])]))
+    return encoder, steps, steps.fit_transform(x)
+
+
+def _elastic_net(x: Floats, y: Labels, strength: float, seed: int) -> LogisticRegression:
+    model = LogisticRegression(
+        solver="saga", l1_ratio=0.5, C=strength, max_iter=60, tol=1e-3, random_state=seed
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(x, y.astype(np.int64))
 
 
 class _Log(BaseEstimator):  # type: ignore[misc]
@@ -251,26 +281,36 @@ def _held(names: tuple[str, ...], columns: tuple[str, ...], encoder: Any, part: 
 
 def _fit_forest(names: tuple[str, ...], train: Part, validation: Part, seed: int) -> Model:
     columns = usable(names, train.values)
-    encoder, x, _ = _encoded(names, train, seed, columns)
-    forest = RandomForestClassifier(
-        TREES, min_samples_leaf=LEAF, max_features="sqrt", n_jobs=-1, random_state=seed,
-        max_samples=min(FOREST_ROWS, len(x)) if len(x) > FOREST_ROWS else None,
-    )  # fmt: skip
-    forest.fit(x, train.y.astype(np.int64))
+    encoder, forest = _trees(names, columns, train, seed)
     held = forest.predict_proba(_held(names, columns, encoder, validation))[:, 1]
     calibrator = IsotonicRegression(y_min=1e-5, y_max=1 - 1e-5, out_of_bounds="clip")
     calibrator.fit(held, validation.y)
     return Model("forest", columns, encoder, forest, calibrator)
 
 
+def _refit_forest(tuned: Model, names: tuple[str, ...], whole: Part, seed: int) -> Model:
+    return Model(
+        "forest", tuned.columns, *_trees(names, tuned.columns, whole, seed), tuned.calibrator
+    )
+
+
+def _trees(
+    names: tuple[str, ...], columns: tuple[str, ...], train: Part, seed: int
+) -> tuple[Any, RandomForestClassifier]:
+    encoder, x, _ = _encoded(names, train, seed, columns)
+    forest = RandomForestClassifier(
+        TREES, min_samples_leaf=LEAF, max_features="sqrt", n_jobs=-1, random_state=seed,
+        max_samples=min(FOREST_ROWS, len(x)) if len(x) > FOREST_ROWS else None,
+    )  # fmt: skip
+    return encoder, forest.fit(x, train.y.astype(np.int64))
+
+
 def _fit_boosting(names: tuple[str, ...], train: Part, validation: Part, seed: int) -> Model:
     columns = usable(names, train.values)
     encoder, x, _ = _encoded(names, train, seed, columns)
     model = HistGradientBoostingClassifier(
-        learning_rate=0.05, max_iter=300, max_leaf_nodes=15, min_samples_leaf=LEAF,
-        l2_regularization=5.0, max_features=0.3, early_stopping=True, n_iter_no_change=20,
-        random_state=seed,
-    )  # fmt: skip
+        **_BOOSTING, max_iter=300, early_stopping=True, n_iter_no_change=20, random_state=seed
+    )
     model.fit(
         x,
         train.y.astype(np.int64),
@@ -280,9 +320,30 @@ def _fit_boosting(names: tuple[str, ...], train: Part, validation: Part, seed: i
     return Model("boosting", columns, encoder, model)
 
 
+def _refit_boosting(tuned: Model, names: tuple[str, ...], whole: Part, seed: int) -> Model:
+    encoder, x, _ = _encoded(names, whole, seed, tuned.columns)
+    # The trees after the best one only waited for the end: as many as were of use.
+    scores = tuned.classifier.validation_score_
+    trees = max(1, int(np.argmax(scores)))
+    model = HistGradientBoostingClassifier(
+        **_BOOSTING, max_iter=trees, early_stopping=False, random_state=seed
+    )
+    return Model("boosting", tuned.columns, encoder, model.fit(x, whole.y.astype(np.int64)))
+
+
+_BOOSTING: dict[str, Any] = {
+    "learning_rate": 0.05, "max_leaf_nodes": 15, "min_samples_leaf": LEAF,
+    "l2_regularization": 5.0, "max_features": 0.3,
+}  # fmt: skip
 _FIT: dict[str, Callable[[tuple[str, ...], Part, Part, int], Model]] = {
     "age_sex": _fit_age_sex,
     "logistic": _fit_logistic,
     "forest": _fit_forest,
     "boosting": _fit_boosting,
+}
+_REFIT: dict[str, Callable[[Model, tuple[str, ...], Part, int], Model]] = {
+    "age_sex": _refit_age_sex,
+    "logistic": _refit_logistic,
+    "forest": _refit_forest,
+    "boosting": _refit_boosting,
 }

@@ -397,15 +397,17 @@ def learn(
     train_part, held = (
         Part(matrix.values[rows[use]], y[rows[use]]) for use in ("train", "validation")
     )
+    both = np.concatenate([rows["train"], rows["validation"]])
+    whole = Part(matrix.values[both], y[both])
     test, labels = matrix.values[rows["test"]], y[rows["test"]]
     fitted: dict[str, Model] = {}
     for rung in rungs:
         if rung == "gru":
             continue
-        model = models.fit(rung, matrix.names, train_part, held, study.seed)
-        fitted[rung] = model
-        told.validation[rung] = metrics.auroc(held.y, model.risk(matrix.names, held.values))
-        told.risks[rung] = model.risk(matrix.names, test)
+        tuned = models.fit(rung, matrix.names, train_part, held, study.seed)
+        told.validation[rung] = metrics.auroc(held.y, tuned.risk(matrix.names, held.values))
+        fitted[rung] = models.refit(tuned, matrix.names, whole, study.seed)
+        told.risks[rung] = fitted[rung].risk(matrix.names, test)
     if "gru" in rungs and months is not None:
         from openchronic_assets.analytics.risk import sequence
 

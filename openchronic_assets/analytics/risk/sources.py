@@ -29,7 +29,7 @@ SOURCES = {
     "src_stay": (
         "main.hospital_stay",
         "person_id, stay_id, year, field, entry_date, discharge_date, night_count, is_session, "
-        "is_full_stay, is_through_emergency, main_diagnosis, "
+        "is_full_stay, is_through_emergency, main_diagnosis, finess, "
         f"{_ANNUAL} as known_at",
         "discharge_date",
         _ANNUAL,
