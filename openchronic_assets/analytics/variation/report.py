@@ -169,7 +169,7 @@ def blocks(level: str, studies: Sequence[Study], labels: dict[str, str]) -> list
         page.heading("Synthèse"),
         page.table(
             ["indicateur", "unités", "écartées", "quotient 5-95", "coefficient pondéré",
-             "SCV × 100, 95 %", "variance bayésienne", "95 %", "corrélation intra-classe",
+             "SCV × 100 (95 %)", "variance bayésienne (95 %)", "corrélation intra-classe",
              "rapport de cotes médian", "hors de 99,8 %", "I de Moran", "p"],
             [
                 _row(one, labels)
@@ -198,7 +198,6 @@ def _name(one: Study, labels: dict[str, str]) -> str:
 
 def _row(one: Study, labels: dict[str, str]) -> list[Any]:
     told = one.summary
-    low, high = told["log_variance_low"], told["log_variance_high"]
     return [
         _name(one, labels),
         told["units"],
@@ -206,8 +205,7 @@ def _row(one: Study, labels: dict[str, str]) -> list[Any]:
         told["extremal_quotient_5_95"],
         told["weighted_coefficient_of_variation"],
         _with_interval(told, "systematic_component", 100),
-        told["log_variance"],
-        None if low is None or high is None else f"{page.cell(low)} à {page.cell(high)}",
+        _with_interval(told, "log_variance"),
         told["intraclass_correlation"],
         told["median_odds_ratio"],
         told["units_outside_998"],
@@ -216,11 +214,11 @@ def _row(one: Study, labels: dict[str, str]) -> list[Any]:
     ]
 
 
-def _with_interval(told: dict[str, Any], name: str, times: float) -> str | float | None:
+def _with_interval(told: dict[str, Any], name: str, times: float = 1) -> str | float | None:
     value, low, high = (told[each] for each in (name, f"{name}_low", f"{name}_high"))
     if value is None or low is None or high is None:
         return None if value is None else times * float(value)
-    bounds = f"{page.cell(times * low)} à {page.cell(times * high)}"
+    bounds = f"{page.cell(times * low)}\u00a0à\u00a0{page.cell(times * high)}"
     return f"{page.cell(times * float(value))} ({bounds})"
 
 
