@@ -99,7 +99,7 @@ def build(folder: str, years: tuple[int, int], memory: str) -> dict[str, Any]:
 
 
 def _base(place: Home) -> list[str]:
-    """Return the models of the base: all but the indicators, which are measured apart."""
+    """Return the models of the base: indicators, and what reads them, are measured apart."""
     from openchronic_assets.warehouse import project
 
     found = project.parsed(place, "duckdb").nodes.values()
@@ -108,7 +108,8 @@ def _base(place: Home) -> list[str]:
         for node in found
         if node.resource_type == "model" and INDICATORS & set(node.path.split("/"))
     }
-    return sorted(set(project.models(place)) - apart)
+    known = project.models(place)
+    return sorted(name for name in known if not project.with_ancestors(known, [name]) & apart)
 
 
 def _shares(runs: list[tuple[str, float, float]], began: float, ended: float) -> dict[str, float]:

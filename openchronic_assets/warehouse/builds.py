@@ -131,8 +131,8 @@ def plan(
     carried over.
 
     Raises:
-        UsageError: no year, an unknown target or model, or a selection that would mix two
-            vintages of the referentials.
+        UsageError: no year, an unknown target or model, a selection that reads what was never
+            built, or one that would mix two vintages of the referentials.
         Refused: a selection would mix two populations.
     """
     if not years:
@@ -188,6 +188,12 @@ def plan(
                 if why not in reasons.setdefault(int(year), []):
                     reasons[int(year)].append(why)
         pairs += [Pair(name, year) for year in sorted(mine)]
+    reads = {read for name in selected for read in known[name].reads}
+    if absent := reads - selected - set(carried):
+        raise UsageError(
+            f"the selection reads {', '.join(sorted(absent))}, which nothing has built yet: select"
+            " them too, or build all models"
+        )
     engine = "duckdb" if target == "duckdb" else "pyspark"
     decided = {
         "raw": {t: {p: f.id for p, f in fs.items()} for t, fs in inputs.items()},

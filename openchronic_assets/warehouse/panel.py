@@ -33,6 +33,7 @@ from openchronic_assets.ingestion import identity
 from openchronic_assets.settings import Home
 from openchronic_assets.slices import Part, in_slices_sql
 from openchronic_assets.warehouse import inputs as raw_inputs
+from openchronic_assets.warehouse.project import with_ancestors
 from openchronic_assets.warehouse.raw import contract_of, read_parquet, relation_sql
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def _identities(plan: Plan) -> Plan:
         plan,
         build_id=f"{plan.build_id}-identity",
         target="duckdb",
-        pairs=tuple(Pair(name, None) for name in sorted(_ancestors(plan))),
+        pairs=tuple(Pair(name, None) for name in sorted(with_ancestors(plan.models, IDENTITY))),
         carried={},
         population=EVERYBODY,
     )
@@ -318,28 +319,6 @@ def _identities(plan: Plan) -> Plan:
             "published, run again"
         )
     return aside
-
-
-def _ancestors(plan: Plan) -> set[str]:
-    """Return the written models that identities need, themselves included."""
-    from openchronic_assets.warehouse.project import parsed
-
-    manifest = parsed(plan.home, "duckdb")
-    found: set[str] = set()
-
-    def visit(unique_id: str) -> None:
-        node = manifest.nodes.get(unique_id)
-        if node is None or node.resource_type != "model":
-            return
-        if node.config.materialized in ("history", "yearly"):
-            found.add(node.name)
-        for parent in node.depends_on.nodes:
-            visit(parent)
-
-    for node in list(manifest.nodes.values()):
-        if node.resource_type == "model" and node.name in IDENTITY:
-            visit(node.unique_id)
-    return found
 
 
 def _signature(plan: Plan) -> str:

@@ -6,6 +6,7 @@ import fcntl
 import functools
 import hashlib
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +34,8 @@ class Model:
     ``look_back`` and ``look_ahead`` are declared: which years around Y of the raw tables and of
     yearly models its rows of year Y are made from. For a history model they say the same of a
     reader of year Y: which care years can change what that reader sees. ``windows`` follows: raw
-    table → years back and ahead, through whatever models.
+    table → years back and ahead, through whatever models. ``reads`` names the models of the store
+    that it is made from, directly or through views.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Model:
     description: str
     columns: tuple[tuple[str, str], ...]
     codes: tuple[tuple[str, str], ...] = ()  # coded column -> its list, or a seed of ours (ref_…)
+    reads: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """Return what staleness needs, as kept in the manifest."""
@@ -175,8 +178,33 @@ def _models(manifest: Any) -> dict[str, Model]:
                 for c in node.columns.values()
                 if "nomenclature" in c.config.meta
             ),
+            reads=frozenset(_reads(manifest, node.unique_id)),
         )
     return dict(sorted(found.items()))
+
+
+def _reads(manifest: Any, unique_id: str) -> Iterator[str]:
+    """Yield the models of the store that a model or view reads."""
+    for parent in manifest.nodes[unique_id].depends_on.nodes:
+        node = manifest.nodes.get(parent)
+        if node is None or node.resource_type != "model":
+            continue
+        if node.config.materialized in ("yearly", "history"):
+            yield node.name
+        else:
+            yield from _reads(manifest, parent)
+
+
+def with_ancestors(known: Mapping[str, Model], names: Iterable[str]) -> set[str]:
+    """Return models and all models of the store that they are made from."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += known[name].reads
+    return found
 
 
 def _windows(manifest: Any, unique_id: str) -> dict[str, tuple[Window, Window]]:

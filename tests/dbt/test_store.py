@@ -179,6 +179,8 @@ def test_a_selection_writes_its_models_and_carries_the_rest(make_lake: Any) -> N
     assert {name for name in before if before[name] != after[name]} == {"hospital_stay/2020"}
     with pytest.raises(UsageError, match="no such model"):
         warehouse.build(lake.home, [2020], select=["nothing"])
+    with pytest.raises(UsageError, match=r"reads .*int_person_key.* select them too"):
+        warehouse.build(make_lake("empty").home, [2020], select=["care_event"])
 
 
 def test_a_first_build_may_be_of_some_models_with_their_tests(

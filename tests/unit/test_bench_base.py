@@ -8,9 +8,11 @@ import pytest
 
 from openchronic_assets.bench import base
 from openchronic_assets.bench.base import REFERENCE, bench_base
-from openchronic_assets.bench.base_steps import _shares, _Spilled
+from openchronic_assets.bench.base_steps import _base, _shares, _Spilled
 from openchronic_assets.bench.measure import Usage
 from openchronic_assets.errors import OpenChronicError, UsageError
+from openchronic_assets.settings import Home
+from openchronic_assets.warehouse import project
 
 
 class Fake:
@@ -103,3 +105,11 @@ def test_what_is_spilled_is_seen_while_it_is_there(tmp_path: Path) -> None:
         time.sleep(0.2)
         (tmp_path / "duckdb_temp_storage-0.tmp").unlink()
     assert spilled.most == 1000
+
+
+def test_the_base_can_be_built_without_indicators(home: Home) -> None:
+    known = project.models(home)
+    built = _base(home)
+    assert {"care_event", "person_pathology", "condition_spend"} <= set(built)
+    assert project.with_ancestors(known, built) == set(built)
+    assert not {name for name in built if name.startswith(("int_indicator", "measure_"))}

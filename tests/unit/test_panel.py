@@ -209,7 +209,7 @@ def test_a_selection_after_a_change_of_panel_is_refused(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What would mix two populations in one catalogue: exit code 3."""
-    model = SimpleNamespace(kind="yearly")
+    model = SimpleNamespace(kind="yearly", reads=frozenset())
     monkeypatch.setattr(builds, "models", lambda home, target: {"care_event": model})
     monkeypatch.setattr(builds, "code_hash", lambda: "code")
     monkeypatch.setattr(builds.raw_inputs, "scan", lambda home, known: {})
