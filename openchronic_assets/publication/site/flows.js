@@ -25,7 +25,7 @@ OC.flows = (() => {
   };
   const RANK = Object.keys(STATES);
   const name = (state) => (STATES[state] || [state])[0], tint = (state) => (STATES[state] || ["", D.MUTED])[1];
-  const MEANS = { OTHER: "Autres états : ceux qui comptaient chacun trop peu de personnes ce mois-là.", HOSPITAL: "Hôpital : court séjour, psychiatrie, soins de suite, hospitalisation à domicile.", HOSPITAL_ED: "Hôpital ou urgences : toute hospitalisation, passage aux urgences.", DOCTOR: "Médecin : spécialiste ou généraliste.", CITY: "Soins de ville : médecin, infirmier ou pharmacie.", HOME: "Sans hôpital : soins de ville, ou aucun soin." };
+  const MEANS = { OTHER: "Autres états : ceux de trop peu de personnes ce mois-là, avec un plus grand s’il le faut pour les couvrir.", HOSPITAL: "Hôpital : court séjour, psychiatrie, soins de suite, hospitalisation à domicile.", HOSPITAL_ED: "Hôpital ou urgences : toute hospitalisation, passage aux urgences.", DOCTOR: "Médecin : spécialiste ou généraliste.", CITY: "Soins de ville : médecin, infirmier ou pharmacie.", HOME: "Sans hôpital : soins de ville, ou aucun soin." };
   const month = (n) => `${Math.abs(n)} mois ${n < 0 ? "avant" : "après"}`;
 
   function sankey({ one, width, said }) {
