@@ -25,6 +25,7 @@ BENCHES = {
     "faults": "openchronic_assets.bench.faults:bench_faults",
     "indicators": "openchronic_assets.bench.indicators:bench_indicators",
     "ingest": "openchronic_assets.bench.ingest:bench_ingest",
+    "load": "openchronic_assets.bench.load:bench_load",
     "synth": "openchronic_assets.bench.synth:bench_synth",
 }
 
