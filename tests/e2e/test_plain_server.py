@@ -1,4 +1,8 @@
-"""The plain-server way, really run: PostgreSQL, code server, two webservers, nginx."""
+"""The plain-server way, really run: PostgreSQL, code server, two webservers, daemon, nginx.
+
+An engineer launches the ingestion of a delivery with planted identifiers; then nothing that the
+services keep, log or answer holds one of these, nor a secret.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,28 @@ import ssl
 import string
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment, process_group, wait_for
+from conftest import EVENTS, Delivery, environment, make_extract, plant, process_group, wait_for
+from searching import found_in, in_bytes, postgres_tables, public_files
 
 from openchronic_assets.settings import Home
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from postgres_server import PASSWORD, running
+from postgres_server import PASSWORD, Server, running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("java"),
+]
 psycopg = pytest.importorskip("psycopg")
 pytest.importorskip("dagster_postgres")
 
@@ -38,15 +50,21 @@ SECRET = "planted-pseudonym-secret-" + "0" * 20
 
 @dataclass
 class Door:
-    """The proxy, and the certificate of a person."""
+    """The proxy, the certificate of a person, and what is behind."""
 
     port: int
     folder: Path
     inside: tuple[int, ...]
+    database: Server
+    delivery: Delivery
+
+    @property
+    def home(self) -> Home:
+        return Home(self.folder / "home")
 
     def ask(
         self, path: str, user: str | None = None, *, certificate: bool = True, query: str = "",
-        **headers: str,
+        variables: dict[str, Any] | None = None, **headers: str,
     ) -> tuple[int, str]:  # fmt: skip
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         if certificate:
@@ -58,7 +76,8 @@ class Door:
         try:
             if query:
                 headers["Content-Type"] = "application/json"
-                connection.request("POST", path, json.dumps({"query": query}), headers)
+                asked = json.dumps({"query": query, "variables": variables or {}})
+                connection.request("POST", path, asked, headers)
             else:
                 connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
@@ -66,8 +85,8 @@ class Door:
         finally:
             connection.close()
 
-    def data(self, path: str, user: str, query: str) -> dict[str, Any]:
-        status, text = self.ask(path, user, query=query)
+    def data(self, path: str, user: str, query: str, **variables: Any) -> dict[str, Any]:
+        status, text = self.ask(path, user, query=query, variables=variables)
         assert status == 200, (status, text[:3000])
         found: dict[str, Any] = json.loads(text)
         return found
@@ -134,6 +153,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         pytest.skip("no reverse proxy: apt-get install nginx-light openssl")
     folder = tmp_path_factory.mktemp("plain")
     home = Home(folder / "home").create()
+    delivery = make_extract(folder / "first", persons=150)
+    plant(delivery)
+    shutil.move(delivery.folder, home.landing)
     certificates(folder)
     secret = folder / "pseudonym"
     secret.write_text(SECRET)
@@ -180,13 +202,20 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         stack.enter_context(process_group([nginx, "-c", str(conf)], folder / "nginx.log"))
         for each in (engineers, readers, port):
             wait_for(f"port {each}", lambda each=each: listens(each), 120)
-        found = Door(port, folder, (code, engineers, readers))
+        found = Door(port, folder, (code, engineers, readers), database, delivery)
 
         def loaded() -> bool:
             status, text = found.ask("/dagster/graphql", "ingenieure", query=REPOSITORIES)
             return status == 200 and '"name"' in text
 
         wait_for("the webserver behind the proxy", loaded, 120)
+        # One run is watched here; what sensors launch is in test_orchestration.py.
+        sensors = found.data("/dagster/graphql", "ingenieure", SENSORS)["data"]["sensorsOrError"]
+        for sensor in sensors["results"]:
+            identity = sensor["sensorState"]["id"]
+            stopped = found.data("/dagster/graphql", "ingenieure", STOP, id=identity)["data"]
+            assert stopped["stopSensor"]["__typename"] == "StopSensorMutationResult", stopped
+        unit("daemon")
         yield found
 
 
@@ -196,6 +225,10 @@ def listens(port: int) -> bool:
 
 
 REPOSITORIES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
+SENSORS = """{ sensorsOrError(repositorySelector: {repositoryName: "__repository__",
+  repositoryLocationName: "openchronic"}) {
+  ... on Sensors { results { name sensorState { id } } } } }"""
+STOP = "mutation($id: String) { stopSensor(id: $id) { __typename } }"
 RUNS = "{ runsOrError { ... on Runs { results { runId status } } } }"
 LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryName: "__repository__",
   repositoryLocationName: "openchronic", jobName: "ingest_deliveries"}, mode: "default",
@@ -246,14 +279,89 @@ def test_a_reader_reads_and_cannot_launch(door: Door) -> None:
         assert door.ask(path, "lectrice", query=LAUNCH)[0] in (400, 401, 404, 405), path
 
 
-def test_an_engineer_launches_and_the_run_is_in_postgresql(door: Door) -> None:
+@pytest.fixture(scope="module")
+def run(door: Door) -> str:
+    """An ingestion, launched by an engineer and seen to its end by a reader."""
     launched = door.data("/dagster/graphql", "ingenieure", LAUNCH)["data"]["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    seen = door.data("/lecture/graphql", "lectrice", RUNS)["data"]["runsOrError"]["results"]
-    assert [each["runId"] for each in seen] == [launched["run"]["runId"]]
+    identity = str(launched["run"]["runId"])
+
+    def ended() -> str | None:
+        seen = door.data("/lecture/graphql", "lectrice", RUNS)["data"]["runsOrError"]["results"]
+        status = {each["runId"]: each["status"] for each in seen}[identity]
+        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+    status = wait_for("the end of the run", ended, 600, every=1)
+    assert status == "SUCCESS", events(door, identity)[-3000:]
+    return identity
 
 
-def test_services_listen_on_this_machine_only_and_say_no_secret(door: Door) -> None:
+def events(door: Door, identity: str) -> str:
+    """Return what the run's page shows of its log."""
+    told, cursor, more = [], None, True
+    while more:
+        page = door.data("/dagster/graphql", "ingenieure", EVENTS, run=identity, cursor=cursor)
+        found = page["data"]["logsForRun"]
+        told.append(json.dumps(found))
+        cursor, more = found["cursor"], found["hasMore"]
+    return "".join(told)
+
+
+def test_the_daemon_takes_a_run_from_the_queue_to_its_end(door: Door, run: str) -> None:
+    told = events(door, run)
+    assert "RunEnqueuedEvent" in told and "RunSuccessEvent" in told
+    assert "Launched 1 runs" in (door.folder / "daemon.log").read_text()
+    assert list(door.home.raw.glob("er_prs_f/*/*/*.parquet"))
+    assert list(door.home.quarantine.glob("er_prs_f/*/*/*.parquet"))
+    with psycopg.connect(door.database.dsn(database="dagster")) as connection:
+        rows = connection.execute("select run_id, status from runs").fetchall()
+    assert rows == [(run, "SUCCESS")]
+
+
+def test_no_database_log_page_or_file_holds_an_identifier_or_a_secret(door: Door, run: str) -> None:
+    secrets = [SECRET, PASSWORD, *PEOPLE.values()]
+    needles = [*door.delivery.planted, *secrets]
+    texts = dict(postgres_tables(door.database.dsn(database="dagster")))
+    assert b"er_prs_f" in texts["public.event_logs"] and run.encode() in texts["public.runs"]
+    logs = [*door.folder.glob("*.log"), *door.database.data.glob("log/*")]
+    texts |= {path.name: path.read_bytes() for path in logs}
+    assert "queries.json" in texts
+    assert b"/dagster/graphql" in texts["access.log"]
+    for user, path in (("ingenieure", "/dagster"), ("lectrice", "/lecture")):
+        for page in ("/", f"/runs/{run}", "/assets", "/server_info"):
+            status, text = door.ask(f"{path}{page}", user)
+            assert status == 200, (path, page)
+            texts[f"{path}{page}"] = text.encode()
+        said = [
+            door.data(f"{path}/graphql", user, "{ instance { info } version }"),
+            door.data(f"{path}/graphql", user, LOGS, key=[run, "compute_logs"]),
+        ]
+        texts[f"{path}/graphql"] = json.dumps(said).encode()
+    texts["events"] = events(door, run).encode()
+    assert {
+        name: found for name, text in texts.items() if (found := in_bytes([text], needles))
+    } == {}
+    files = list(public_files(door.home))
+    assert len(files) > 30
+    assert {path: found for path in files if (found := found_in(path, needles))} == {}
+    kept = [path for path in door.home.vault.rglob("*") if path.is_file()]
+    assert kept and in_bytes([path.read_bytes() for path in kept], needles) == set()
+
+
+def test_the_search_of_a_database_finds_what_is_there(door: Door) -> None:
+    with psycopg.connect(door.database.dsn(), autocommit=True) as admin:
+        admin.execute("create table planted (packed bytea, plain text)")
+        packed = zlib.compress(SECRET.encode())
+        admin.execute("insert into planted values (%s, %s), (null, 'x')", [packed, PASSWORD])
+        found = dict(postgres_tables(door.database.dsn()))["public.planted"]
+        admin.execute("drop table planted")
+    assert in_bytes([found], [SECRET, PASSWORD, "absent"]) == {SECRET, PASSWORD}
+
+
+LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
+
+
+def test_services_listen_on_this_machine_only(door: Door) -> None:
     places: dict[int, str] = {}
     for family in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
@@ -262,17 +370,3 @@ def test_services_listen_on_this_machine_only_and_say_no_secret(door: Door) -> N
                 places[int(address.split(":")[1], 16)] = address.split(":")[0]
     mine = {places[port] for port in (door.port, *door.inside)}
     assert mine <= {"0100007F", "0000000000000000FFFF00000100007F"}
-    said = [
-        door.data("/dagster/graphql", "ingenieure", "{ instance { info } version }"),
-        door.ask("/dagster/server_info", "ingenieure"),
-    ]
-    texts = {"pages": json.dumps(said, default=str).encode()}
-    home = door.folder / "home"
-    texts |= {
-        str(path): path.read_bytes()
-        for path in [*door.folder.glob("*.log"), *home.rglob("*")]
-        if path.is_file()
-    }
-    assert len(texts) > 6
-    for secret in (PASSWORD, SECRET, *PEOPLE.values()):
-        assert [name for name, text in texts.items() if secret.encode() in text] == []

@@ -6,15 +6,12 @@ import json
 import sqlite3
 import urllib.request
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from conftest import Backfill, Delivery, Server, openchronic
+from searching import found_in, in_bytes, public_files
 
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.operations.backup import backup
@@ -26,55 +23,6 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(2700),
 ]
-
-
-def public_files(home: Home) -> Iterator[Path]:
-    """Return every file of a home, but deliveries as received, quarantine and vault."""
-    kept = (home.landing, home.quarantine, home.vault)
-    for path in sorted(home.root.rglob("*")):
-        if path.is_file() and not any(path.is_relative_to(zone) for zone in kept):
-            yield path
-
-
-def found_in(path: Path, needles: list[str]) -> set[str]:
-    """Return the needles that a file holds, compressed or not, in any case of letters."""
-    data = path.read_bytes()
-    texts = [data]
-    if path.suffix == ".parquet":
-        return in_parquet(path, needles) | in_bytes(texts, needles)
-    if data.startswith(b"SQLite format 3"):
-        texts += sqlite_values(path)
-    return in_bytes(texts, needles)
-
-
-def in_bytes(texts: list[bytes], needles: list[str]) -> set[str]:
-    return {n for n in needles for text in texts if n.lower().encode() in text.lower()}
-
-
-def in_parquet(path: Path, needles: list[str]) -> set[str]:
-    found = set()
-    for column in pq.read_table(path).itercolumns():
-        text = column.cast(pa.string())
-        for needle in needles:
-            if pc.any(pc.match_substring(text, needle, ignore_case=True)).as_py():
-                found.add(needle)
-    return found
-
-
-def sqlite_values(path: Path) -> list[bytes]:
-    """Return what Dagster packs in its databases."""
-    values = []
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-        tables = connection.execute("select name from sqlite_master where type = 'table'")
-        for (table,) in tables.fetchall():
-            for row in connection.execute(f'select * from "{table}"'):
-                for value in row:
-                    if isinstance(value, bytes):
-                        try:
-                            values.append(zlib.decompress(value))
-                        except zlib.error:
-                            values.append(value)
-    return values
 
 
 def test_the_search_finds_what_is_there(
