@@ -61,6 +61,7 @@ METHOD = "local-recoding-2"
 """Name of the method, part of the version: change it when the same input gives other bytes."""
 
 _ATTEMPT = ".attempt-"
+_WORK = "release-"  # rows of people, while tables and cube are made
 _VERSION = re.compile(r"\d{4}-[0-9a-f]{8}")
 _OF_ANY_KIND = re.compile(r"\d{4}-(indicators-)?[0-9a-f]{8}")
 _TABLES = ("patient.parquet", "patient.csv")
@@ -199,7 +200,7 @@ def _others(
     if not person_files:
         return made, dict.fromkeys(("tables", "cube"), "the mart person was not given")
     key = vault_key(home)
-    work = home.scratch / f"{_ATTEMPT}{uuid.uuid4().hex}"
+    work = home.scratch / f"{_WORK}{uuid.uuid4().hex}"
     work.mkdir(mode=0o700, parents=True)
     try:
         for half, kind in enumerate(("tables", "cube")):
@@ -697,6 +698,8 @@ def _recover(home: Home) -> None:
     for zone in (home.candidate, home.release, home.vault / "releases"):
         for leftover in zone.glob(f"{_ATTEMPT}*"):
             shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in home.scratch.glob(f"{_WORK}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     entries = journal.read(_journal(home))
     published = {e.get("version") for e in entries if e["event"] == "published"}
     for folder in sorted(home.release.iterdir()):

@@ -290,6 +290,8 @@ def publish(home: Home, plan: Plan) -> dict[str, Any]:
             f"missing, the first is {missing[0].folder}; run it again"
         )
     with locked(home, "publish"):
+        for leftover in home.lake.glob(f".{home.pointer.name}.*"):  # of a run that was killed
+            leftover.unlink(missing_ok=True)
         current = read_manifest(home) or {}
         if current.get("build_id") not in (plan.previous, plan.build_id):
             raise OpenChronicError(

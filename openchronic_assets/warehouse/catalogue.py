@@ -24,7 +24,7 @@ from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.slices import Part
 from openchronic_assets.warehouse import inputs
-from openchronic_assets.warehouse.builds import read_manifest
+from openchronic_assets.warehouse.builds import locked, read_manifest
 from openchronic_assets.warehouse.panel import EVERYBODY, IDENTITIES
 from openchronic_assets.warehouse.raw import PROVENANCE, contract_of, read_parquet, relation_sql
 
@@ -66,9 +66,15 @@ def ensure_catalogue(home: Home) -> bool:
     wanted = _signature(home, manifest, raw, lists)
     if _found(home.catalogue) == wanted:
         return False
-    if not os.access(home.lake, os.W_OK):
+    zones = [home.lake, *([home.scratch] if home.scratch.exists() else [])]
+    if not all(os.access(zone, os.W_OK) for zone in zones):
         return False
-    _write(home, manifest, raw, lists, wanted)
+    with locked(home, "catalogue"):
+        for leftover in home.lake.glob(f".{home.catalogue.name}.*"):  # of who was killed
+            leftover.unlink(missing_ok=True)
+        if _found(home.catalogue) == wanted:  # who held the lock before wrote the same
+            return False
+        _write(home, manifest, raw, lists, wanted)
     return True
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
+import random
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,10 @@ from part_of_project import only
 from raw_lake import beneficiary, line, small_extract, stay
 
 from openchronic_assets import warehouse
+from openchronic_assets.bench.faults import readers
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.settings import Home
+from openchronic_assets.slices import Part
 from openchronic_assets.warehouse import builds, catalogue, inputs, project, run
 
 YEARS = [2019, 2020, 2021]
@@ -300,6 +305,69 @@ def test_a_kill_between_pointer_and_catalogue_is_repaired_at_the_next_start(
         seen = reader.execute("select distinct year from care_event").fetchall()
     assert seen == [(2019,)]
     assert rows(lake.home, "select distinct year from care_event order by 1") == [(2019,), (2020,)]
+
+
+# Publications that are killed come from a process that has imported what they need.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
+
+
+def publish_in_a_process(home: Home, parts: dict[str, list[Part]]) -> None:
+    inputs.current_parts = lambda home: parts
+    builds.publish(home, builds.plan(home, YEARS))
+
+
+def test_ten_kills_at_random_moments_of_a_publication_show_nothing_or_one_build(
+    built: Any, copied: Home
+) -> None:
+    warehouse.ensure_catalogue(copied)
+    whole, pointed = readers.catalogued(copied), copied.pointer.read_bytes()
+    assert len(whole[0]) > 5
+    parts = built.files(copied)
+    draw = random.Random(31)
+
+    def start() -> Any:
+        process = FORKS.Process(target=publish_in_a_process, args=(copied, parts))
+        process.start()
+        return process
+
+    took, kills = 0.0, 0
+    while kills < 10:
+        copied.catalogue.unlink(missing_ok=True)
+        copied.pointer.unlink(missing_ok=True)
+        began = time.monotonic()
+        process = start()
+        if took:
+            process.join(draw.uniform(0, took))
+            kills += process.exitcode is None
+            process.kill()
+        process.join()
+        took = took or time.monotonic() - began
+        assert readers.catalogued(copied) in (({}, {}), whole)
+        assert not copied.pointer.exists() or copied.pointer.read_bytes() == pointed
+        assert list(readers.held(copied)) == []
+    last = start()
+    last.join()
+    assert (last.exitcode, copied.pointer.read_bytes()) == (0, pointed)
+    assert readers.catalogued(copied) == whole
+    assert [path.name for path in copied.lake.glob(".*.*.*")] == []
+
+
+def test_what_a_kill_leaves_of_catalogue_and_pointer_goes_with_the_next_ones(
+    copied: Home,
+) -> None:
+    leftovers = [copied.lake / ".catalogue.duckdb.123", copied.lake / ".current.json.123"]
+    for path in leftovers:
+        path.touch()
+    copied.catalogue.unlink()
+    shutil.rmtree(copied.scratch)
+    rows(copied, "select 1")
+    assert [path.exists() for path in leftovers] == [False, True]
+    with builds.locked(copied, "catalogue"):
+        rows(copied, "select 1")  # a catalogue that is right is read without waiting
+    made = builds.plan(copied, YEARS)
+    builds.publish(copied, made)
+    assert not leftovers[1].exists()
 
 
 def test_a_home_that_has_moved_gets_its_catalogue_again(copied: Home, built: Any) -> None:

@@ -441,7 +441,10 @@ def test_a_preparation_killed_anywhere_can_be_done_again(
     kill(home, "-", where, nth)
     named = [path for path in home.candidate.iterdir() if not path.name.startswith(".")]
     assert bool(named) is visible
+    # Rows of people, as a kill leaves them while tables and cube are made.
+    (home.scratch / "release-0").mkdir()
     report = prepare(home, files, deliveries=ONE)
+    assert not (home.scratch / "release-0").exists()
     assert [path.name for path in home.candidate.iterdir()] == [report["version"]]
     assert publish(home, report["version"], DEMO)["purpose"] == "demonstration"
 
@@ -463,8 +466,8 @@ def test_a_publication_killed_anywhere_is_done_or_undone(
 ) -> None:
     version = prepared_in(home, ONE, templates)["version"]
     kill(home, version, where, nth)
-    named = [path for path in home.release.iterdir() if not path.name.startswith(".")]
-    assert bool(named) is visible
+    # Nothing half-done, not even hidden: a web server may show the folder.
+    assert bool(list(home.release.iterdir())) is visible
     if visible:
         with pytest.raises(Refused, match="already published"):
             publish(home, version, DEMO)

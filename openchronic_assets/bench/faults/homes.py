@@ -31,7 +31,12 @@ from typing import Any
 
 from openchronic_assets import __version__, progress
 from openchronic_assets.anonymisation.release import vault_key
-from openchronic_assets.bench.faults.processes import CLOCK_VARIABLE, Command, environment
+from openchronic_assets.bench.faults.processes import (
+    CLOCK_VARIABLE,
+    ENTRY,
+    Command,
+    environment,
+)
 from openchronic_assets.bench.faults.readers import Seen, look
 from openchronic_assets.bench.part_of_project import write_part
 from openchronic_assets.errors import OpenChronicError
@@ -60,6 +65,7 @@ class Stage:
     start: str  # name of a home
     end: str
     arguments: Callable[[Home], list[str]]
+    entry: str = ENTRY
 
 
 def _version(home: Home) -> str:
@@ -90,11 +96,27 @@ STAGES = {
 }  # fmt: skip
 
 
+# The same without Dagster, whose events take most of the time of a run of 200 people.
+ALONE = {
+    "build": Stage("build", "ingested", "built", lambda home: [str(home.root)],
+                   f"{__name__}:build_alone"),
+    "anonymisation": Stage("anonymisation", "built", "prepared", lambda home: [str(home.root)],
+                           f"{__name__}:anonymise_alone"),
+}  # fmt: skip
+
+
 class Homes:
     """The homes of a benchmark, in one folder: ``at`` is the one that is worked in."""
 
-    def __init__(self, folder: Path, persons: int = PERSONS):
-        """Use a folder; what an earlier call of the same version prepared there is used again."""
+    def __init__(self, folder: Path, persons: int = PERSONS, *, alone: bool = False):
+        """Use a folder; what an earlier call of the same version prepared there is used again.
+
+        Args:
+            folder: of the homes; no other process may use it.
+            persons: people in the deliveries.
+            alone: builds and candidates are made without Dagster.
+        """
+        self.stages = STAGES | (ALONE if alone else {})
         self.folder = folder
         self.persons = persons
         self.at = Home(folder / "home")
@@ -121,21 +143,30 @@ class Homes:
         cold: bool = False,
         log: Path | None = None,
         clock: float = 0.0,
+        entry: str = ENTRY,
     ) -> Command:
         """Start a command on the home that is worked in; its clock may be some seconds off."""
         more = {CLOCK_VARIABLE: str(clock)} if clock else {}
         return Command(
             [*arguments, "--home", str(self.at.root)], {**self.environment, **more},
-            log or self.log, cold=cold,
+            log or self.log, cold=cold, entry=entry,
         )  # fmt: skip
 
-    def done(self, arguments: Sequence[str], *, cold: bool = False) -> float:
+    def begin(
+        self, stage: Stage, *, cold: bool = False, log: Path | None = None, clock: float = 0.0
+    ) -> Command:
+        """Start the command of a stage."""
+        return self.command(
+            stage.arguments(self.at), cold=cold, log=log, clock=clock, entry=stage.entry
+        )
+
+    def done(self, arguments: Sequence[str], *, cold: bool = False, entry: str = ENTRY) -> float:
         """Run a command to its end and return its seconds.
 
         Raises:
             OpenChronicError: it failed.
         """
-        command = self.command(arguments, cold=cold)
+        command = self.command(arguments, cold=cold, entry=entry)
         code = command.wait(1800)
         if code != 0:
             command.kill()
@@ -222,8 +253,9 @@ class Homes:
         self._path.write_text(json.dumps(self._facts, indent=1), encoding="utf-8")
 
     def _time(self, stage: str, more: float = 0.0) -> None:
-        arguments = STAGES[stage].arguments(self.at)
-        self._facts["seconds"][stage] = round(self.done(arguments) + more, 2)
+        asked = self.stages[stage]
+        took = self.done(asked.arguments(self.at), entry=asked.entry)
+        self._facts["seconds"][stage] = round(took + more, 2)
 
     def _first(self) -> None:
         remove(self.at.root)
@@ -241,7 +273,7 @@ class Homes:
         self.keep("first ingested")
 
     def _landed(self) -> None:
-        self._build()
+        self._do(ALONE["build"])
         deliver_again(self.at.landing / FIRST, self.at.landing / SECOND)
         self.keep("landed")
 
@@ -250,23 +282,17 @@ class Homes:
         self.keep("ingested")
 
     def _built(self) -> None:
-        self._facts["seconds"]["build"] = self._build()
+        self._facts["seconds"]["build"] = round(self._do(ALONE["build"]), 2)
         self.keep("built")
 
-    def _build(self) -> float:
-        """Build and publish, without what a run does after that; return the seconds."""
-        command = Command(
-            [str(self.at.root)], self.environment, self.log, entry=f"{__name__}:build_alone"
-        )
-        if command.wait(1800) != 0:
-            command.kill()
-            raise OpenChronicError(f"the models cannot be built: {self.said()}")
-        return time.monotonic() - command.began
+    def _do(self, stage: Stage) -> float:
+        return self.done(stage.arguments(self.at), entry=stage.entry)
 
     def _prepared(self) -> None:
         self._time("anonymisation")
-        # Both halves of a run, measured one after the other.
-        self._facts["seconds"]["build"] += self._facts["seconds"]["anonymisation"]
+        if self.stages["build"].entry == ENTRY:
+            # Both halves of a run, measured one after the other.
+            self._facts["seconds"]["build"] += self._facts["seconds"]["anonymisation"]
         self.keep("prepared")
 
     def _pointed(self) -> None:
@@ -285,6 +311,19 @@ def build_alone() -> None:
     from openchronic_assets.warehouse.run import build
 
     build(Home(Path(sys.argv[1])), [int(YEARS.partition("-")[0])])
+
+
+def anonymise_alone() -> None:
+    """Prepare the candidate of the home that the command line names, as a run does."""
+    from openchronic_assets.anonymisation.release import prepare_candidate
+    from openchronic_assets.ingestion.deliveries import behind
+    from openchronic_assets.warehouse.builds import files, read_manifest
+
+    home, year = Home(Path(sys.argv[1])), int(YEARS.partition("-")[0])
+    prepare_candidate(
+        home, files(home, "patient"), year, (read_manifest(home) or {})["build_id"], behind(home),
+        person_files=files(home, "person"), event_files=files(home, "care_event", year),
+    )  # fmt: skip
 
 
 def remove(folder: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openchronic_assets.bench.faults.homes import STAGES, Homes, Stage
+from openchronic_assets.bench.faults.homes import Homes, Stage
 from openchronic_assets.bench.faults.journal import Entry
 from openchronic_assets.bench.faults.processes import descendants, kill_tree, named, send
 from openchronic_assets.bench.faults.readers import ATTEMPTS, Seen, held, settled, torn
@@ -73,7 +73,7 @@ def _shared(kills: int) -> dict[str, int]:
 
 def run(homes: Homes, chain: Chain, seed: int = SEED) -> list[Entry]:
     """Do the kills of a chain and return what came of them."""
-    stage = STAGES[chain.stage]
+    stage = homes.stages[chain.stage]
     allowed = states(homes, stage)
     homes.restore(stage.start)
     entries: list[Entry] = []
@@ -97,7 +97,7 @@ def run_again(homes: Homes, stage: Stage, entry: Entry, spared: Sequence[int] = 
     Processes that outlived their command may write into its hidden folders meanwhile; they end
     before the home is looked at, and what they leave there goes with the next ingestion.
     """
-    command = homes.command(stage.arguments(homes.at))
+    command = homes.begin(stage)
     code = command.wait(PATIENCE)
     entry.again = round(time.monotonic() - command.began, 2)
     if code is None:
@@ -139,7 +139,7 @@ def _kill(homes: Homes, stage: Stage, draw: random.Random, entry: Entry) -> list
         entry.target += ", fresh interpreter"
     for _ in range(20):
         entry.moment = round(draw.uniform(0, entry.of), 3)
-        command = homes.command(stage.arguments(homes.at), cold=cold)
+        command = homes.begin(stage, cold=cold)
         code = command.wait(max(0.0, command.began + entry.moment - time.monotonic()))
         if code is None and alone:
             family = descendants(command.pid)[1:]

@@ -244,7 +244,7 @@ def settled(home: Home, wanted: Seen) -> list[str]:
     parts = ["raw", "marts", "candidate", "release", "tables", "delivered"]
     said = look(home).differs(wanted, parts)
     said += torn(home, [wanted])
-    for pattern in (f"**/{ATTEMPTS}*", "lake/.current.json.*", "lake/.catalogue.duckdb.*"):
+    for pattern in (f"**/{ATTEMPTS}*", "lake/.scratch/release-*", "lake/.*.*.*"):
         for path in sorted(home.root.glob(pattern)):
             said.append(f"{path.relative_to(home.root)} is left behind")
     counts = audit.verify(home)["events"]

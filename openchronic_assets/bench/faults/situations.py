@@ -117,8 +117,10 @@ def read_only(homes: Homes, label: str) -> Entry:
 
 
 def _size(folder: Path) -> int:
-    """Return what a folder takes on a disk, in KiB."""
-    return sum((p.lstat().st_size + 4095) // 4096 * 4 for p in folder.rglob("*")) + 4
+    """Return what the files of a folder take on a disk in memory, in KiB: whole pages."""
+    return sum(
+        (path.stat().st_size + 4095) // 4096 * 4 for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def _on_disk(
@@ -163,7 +165,7 @@ def clock_back(homes: Homes, label: str) -> Entry:
         os.utime(path, (later, later))
     for name in ("ingestion", "build"):
         stage = STAGES[name]
-        code = homes.command(stage.arguments(homes.at), clock=BACK).wait(PATIENCE)
+        code = homes.begin(stage, clock=BACK).wait(PATIENCE)
         entry.seen += [f"{name} ended with {code}", *told(homes.at)]
         entry.wrong += ended(homes, stage, -1 if code is None else code)
     return entry
@@ -187,7 +189,7 @@ def _twice(homes: Homes, name: str, label: str) -> Entry:
     draw = random.Random(f"{SEED}:{label}")
     running = []
     for log in logs:
-        running.append(homes.command(stage.arguments(homes.at), log=log))
+        running.append(homes.begin(stage, log=log))
         time.sleep(draw.uniform(0, 1))
     codes = [each.wait(PATIENCE) for each in running]
     entry.seen += [f"{code}: {homes.said(log)}" for code, log in zip(codes, logs, strict=True)]
@@ -205,7 +207,7 @@ def reader(homes: Homes, label: str) -> Entry:
     before: Seen = homes.seen(stage.start)
     looks = 0
     with duckdb.connect(str(homes.at.catalogue), read_only=True) as held:
-        command = homes.command(stage.arguments(homes.at))
+        command = homes.begin(stage)
         while (code := command.wait(0.2)) is None:
             if relations(held) != (before.tables, before.delivered):
                 entry.wrong.append(f"the reader saw something else at look {looks}")
