@@ -66,7 +66,7 @@ class Risks:
         return metrics.difference(self.y, self.truth, self.risks[name], self.person, 1, 200)
 
 
-def tested(
+def held_out(
     of: run.Design, outcome: str, truth: Floats, rungs: tuple[str, ...], rows: Floats
 ) -> Risks:
     """Fit the rungs with the folds turned, so that all people come to be tested."""
@@ -101,7 +101,7 @@ def tested(
     )
 
 
-def tested_rows(of: run.Design, values: Floats, truth: Floats) -> Floats:
+def rows_held_out(of: run.Design, values: Floats, truth: Floats) -> Floats:
     """Return values of the rows in the order in which ``tested`` tells them."""
     at, fold = [], of.fold.copy()
     for turn in range(ROTATIONS):
@@ -154,7 +154,7 @@ def test_the_planted_risk_of_a_first_ald_bounds_the_ladder_and_the_best_is_near(
     france: duckdb.DuckDBPyConnection, onset: run.Design
 ) -> None:
     truth, january = planted_onset(france, onset, 0)
-    found = tested(onset, "any", truth, models.RUNGS, january)
+    found = held_out(onset, "any", truth, models.RUNGS, january)
     assert found.y.sum() > 200
     bounded(found)
     assert found.area("logistic") > found.area("age_sex")
@@ -165,7 +165,7 @@ def test_the_planted_risk_of_diabetes_bounds_its_models(
     france: duckdb.DuckDBPyConnection, onset: run.Design
 ) -> None:
     truth, january = planted_onset(france, onset, 8)
-    found = tested(onset, outcome_of(8), truth, ("age_sex", "boosting"), january)
+    found = held_out(onset, outcome_of(8), truth, ("age_sex", "boosting"), january)
     assert found.y.sum() > 30
     bounded(found)
     assert min(found.area(rung) for rung in found.risks) > 0.6
@@ -204,13 +204,13 @@ def test_the_planted_risk_of_a_return_bounds_the_ladder_and_the_best_is_near_wha
     )
     rungs = ("age_sex", "logistic", "boosting")
     everybody = np.ones(len(truth), bool)
-    found = tested(of, "readmission_30d", truth, rungs, everybody)
+    found = held_out(of, "readmission_30d", truth, rungs, everybody)
     assert found.y.sum() > 100
     bounded(found)
     # Two parts of the planted risk are in no claim: how frail a person is, and whether a stay is
     # itself a return, after which another one is rare.
     best = metrics.auroc(found.y, found.truth)
-    visible = metrics.auroc(found.y, tested_rows(of, seen(of, truth), truth))
+    visible = metrics.auroc(found.y, rows_held_out(of, seen(of, truth), truth))
     assert visible < best
     assert visible - max(found.area(rung) for rung in rungs) <= NEAR
     # That a stay is itself a return is told as far as claims tell it.
