@@ -102,7 +102,7 @@ def held_out(
 
 
 def rows_held_out(of: run.Design, values: Floats, truth: Floats) -> Floats:
-    """Return values of the rows in the order in which ``tested`` tells them."""
+    """Return values of the rows in the order in which ``held_out`` tells them."""
     at, fold = [], of.fold.copy()
     for turn in range(ROTATIONS):
         of.fold = (fold + 2 * turn) % run.FOLDS
