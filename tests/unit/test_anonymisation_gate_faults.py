@@ -14,6 +14,7 @@ import test_anonymisation_gate as microdata
 import test_anonymisation_products as products
 import test_anonymisation_research as research
 import test_indicator_release as indicators
+import test_release_flows as flows
 
 from openchronic_assets.anonymisation import gate, journal, release
 from openchronic_assets.anonymisation.gate import Check, inspect, judge, run_gate
@@ -28,6 +29,9 @@ FAULTS = [
     *research.FAULTS,
     *((spoil, check) for check, spoil in indicators.FAULTS),
     *((None, check) for check in indicators.BY_REQUEST),
+    *((spoil, check) for check, spoil in flows.FAULTS),
+    # Against what is public: a test of its own there.
+    (None, "flows_before"),
 ]
 
 
