@@ -36,7 +36,7 @@ from openchronic_assets.commands import (
     warehouse,
 )
 from openchronic_assets.console import err, plain, print_json
-from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.errors import OpenChronicError, disk_trouble
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +77,8 @@ def main() -> None:
         # Wrong use as the command line library sees it.
         if hasattr(error, "format_message"):
             _fail(f"{error.format_message()} (see --help)", 2, as_json)
+        if trouble := disk_trouble(error):
+            _fail(trouble, 1, as_json)
         # The text of an unforeseen error may quote data: its class and place are enough.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         if os.environ.get("OPENCHRONIC_DEBUG"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from part_of_project import only
 from small_deliveries import Said, openchronic, tree, write
@@ -162,6 +165,34 @@ def test_an_unforeseen_error_is_told_by_its_class_alone(
     said = openchronic("status", "--home", built.root, "--json")
     assert said.code == 1
     assert "ValueError" in said.json()["error"]["message"]
+    assert "2850675987654" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/somewhere"), "the disk is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "the disk is read-only"),
+        (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), "read-only"),
+        (duckdb.IOException("IO Error: Could not write: No space left on device"), "is full"),
+    ],
+)
+def test_a_disk_that_fails_is_told_as_such_however_deep(
+    built: Home, monkeypatch: pytest.MonkeyPatch, raised: Exception, told: str
+) -> None:
+    def fail(home: Home) -> None:
+        try:
+            raise raised
+        except Exception as error:
+            raise RuntimeError("2850675987654 stands in a row") from error
+
+    monkeypatch.setattr(status, "status", fail)
+    monkeypatch.delenv("OPENCHRONIC_DEBUG", raising=False)
+    said = openchronic("status", "--home", built.root, "--json")
+    assert said.code == 1
+    assert told in said.json()["error"]["message"]
+    assert "run the same command again" in said.err
     assert "2850675987654" not in said.out + said.err
 
 
