@@ -12,6 +12,7 @@ _DISK = {
     errno.ENOSPC: "the disk is full: free space on it",
     errno.EDQUOT: "the quota of the disk is used up: raise it or free space",
     errno.EROFS: "the disk is read-only: make it writable",
+    errno.EIO: "the disk is full or fails: free space on it or look at its health",
 }
 # As SQLite and DuckDB say it, which keep no number.
 _SAID = {
@@ -20,6 +21,7 @@ _SAID = {
     "quota exceeded": errno.EDQUOT,
     "readonly database": errno.EROFS,
     "read-only file system": errno.EROFS,
+    "disk i/o error": errno.EIO,
 }
 
 

@@ -174,6 +174,7 @@ def test_an_unforeseen_error_is_told_by_its_class_alone(
         (OSError(errno.ENOSPC, "No space left on device", "/somewhere"), "the disk is full"),
         (OSError(errno.EROFS, "Read-only file system"), "the disk is read-only"),
         (sqlite3.OperationalError("database or disk is full"), "the disk is full"),
+        (sqlite3.OperationalError("disk I/O error"), "the disk is full or fails"),
         (sqlite3.OperationalError("attempt to write a readonly database"), "read-only"),
         (duckdb.IOException("IO Error: Could not write: No space left on device"), "is full"),
     ],
