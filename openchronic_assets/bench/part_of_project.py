@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from openchronic_assets.settings import Home
@@ -57,17 +55,6 @@ def write_part(folder: Path, wanted: Iterable[str]) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     return folder
-
-
-@contextmanager
-def only(folder: Path, wanted: Iterable[str]) -> Iterator[Path]:
-    """Let builds be of a part of the project, written in a new folder, while this is open."""
-    part = write_part(folder / "dbt_project", wanted)
-    (folder / "parsed").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(project.PROJECT_VARIABLE, str(part))
-        patch.setenv(project.PARSED_VARIABLE, str(folder / "parsed"))
-        yield part
 
 
 def _keep(document: dict[str, Any], kept: set[str], known: set[str]) -> bool:
