@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from lake_files import lake
 from spark_cluster import Cluster, kill, running
 
 from openchronic_assets.settings import Home
@@ -51,16 +52,6 @@ def one_machine(delivery: Path, cluster: Cluster, tmp_path_factory: pytest.TempP
     subprocess.run(command, env=local, check=True, capture_output=True)
     assert len(lake(home)) > 60
     return home
-
-
-def lake(home: Home) -> dict[str, bytes]:
-    """Return all that an ingestion leaves."""
-    return {
-        path.relative_to(home.lake).as_posix(): path.read_bytes()
-        for zone in (home.raw, home.quarantine, home.deliveries)
-        for path in sorted(zone.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_a_cluster_launched_by_spark_submit_writes_the_bytes_of_one_machine(

@@ -26,13 +26,19 @@ def name(path: Path) -> str:
     return path.stem
 
 
+@pytest.fixture
+def something_built() -> None:
+    """Skip where nothing is built: notebooks and examples read a base, and do not make one."""
+    if not home().catalogue.is_file():
+        pytest.skip(f"nothing is built in {home().root}: make demo, or set OPENCHRONIC_HOME")
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("something_built")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_a_notebook_runs_from_the_first_cell_to_the_last(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not home().catalogue.is_file():
-        pytest.skip(f"nothing is built in {home().root}: make demo, or set OPENCHRONIC_HOME")
     # The kernel starts elsewhere: ./data would be another folder there.
     monkeypatch.setenv(HOME_VARIABLE, str(home().root))
     notebook = nbformat.read(path, as_version=4)
@@ -62,10 +68,9 @@ def test_a_notebook_is_kept_without_what_it_printed(path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("something_built")
 def test_the_queries_of_the_examples_in_r_run() -> None:
     """R's DuckDB client is in no package of Debian: the same engine runs their text here."""
-    if not home().catalogue.is_file():
-        pytest.skip(f"nothing is built in {home().root}: make demo, or set OPENCHRONIC_HOME")
     text = EXAMPLES_IN_R.read_text(encoding="utf-8")
     queries = re.findall(r'dbGetQuery\(catalogue, "([^"]+)"\)', text)
     assert len(queries) == text.count("dbGetQuery(")

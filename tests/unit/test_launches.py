@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lake_files import lake
 from small_deliveries import row, write
 
 from openchronic_assets.errors import Refused, UsageError
@@ -127,15 +128,6 @@ def deliver(folder: Path) -> Path:
     write(folder, "IR_BEN_R.csv", [row("IR_BEN_R", 2019), row("IR_BEN_R", 2019, BEN_NAI_ANN="x")])
     (folder / "_SUCCESS").touch()
     return folder
-
-
-def lake(home: Home) -> dict[str, bytes]:
-    return {
-        path.relative_to(home.lake).as_posix(): path.read_bytes()
-        for zone in (home.raw, home.quarantine, home.deliveries)
-        for path in sorted(zone.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_a_worker_taken_for_lost_that_goes_on_writing_changes_nothing(
