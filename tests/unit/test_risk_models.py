@@ -6,7 +6,9 @@ import dataclasses
 import datetime
 import importlib.util
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -568,9 +570,19 @@ def test_the_whole_ladder_runs_for_readmission_beside_the_scores(base: Home) -> 
     assert (found.folder / "readmission_30d.skops").is_file()  # type: ignore[operator]
 
 
+@pytest.fixture
+def torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch of the environment, or of the folder ``OPENCHRONIC_TORCH`` (``pip --target``)."""
+    beside = os.environ.get("OPENCHRONIC_TORCH")
+    if beside:
+        # Last: what it brings along takes the place of nothing.
+        monkeypatch.setattr(sys, "path", [*sys.path, beside])
+    pytest.importorskip("torch", reason="no PyTorch: the extra sequences, or OPENCHRONIC_TORCH")
+
+
 @pytest.mark.long
-def test_the_recurrent_network_beats_chance_and_repeats_itself(design: run.Design) -> None:
-    pytest.importorskip("torch", reason="PyTorch is not installed (extra sequences)")
+@pytest.mark.usefixtures("torch")
+def test_the_recurrent_network_beats_chance_and_repeats_itself() -> None:
     rng = np.random.default_rng(1)
     months = rng.poisson(1.0, (2000, 12, 5)).astype(np.float32)
     rate = 1 / (1 + np.exp(2 - 1.5 * (months[:, -3:, 0].mean(axis=1) - 1)))
@@ -584,9 +596,21 @@ def test_the_recurrent_network_beats_chance_and_repeats_itself(design: run.Desig
     assert metrics.auroc(y[1400:], one[1400:]) > 0.6
 
 
-def test_without_pytorch_the_network_says_how_to_get_it(base: Home) -> None:
-    if importlib.util.find_spec("torch") is not None:
-        pytest.skip("PyTorch is installed")
+@pytest.mark.long
+@pytest.mark.usefixtures("torch")
+def test_the_recurrent_network_is_told_beside_the_ladder_and_never_kept(base: Home) -> None:
+    found = run.train(
+        base, ONSET, rungs=("age_sex", "gru"), outcomes=("any",), replicates=20, keep=False
+    )
+    (told,) = found.outcomes
+    assert told.metrics["gru"]["auroc"] > 0.5 and "gru" in told.intervals
+    assert told.chosen == "age_sex"
+
+
+def test_without_pytorch_the_network_says_how_to_get_it(
+    base: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"openchronic\[sequences\]"):
         run.train(base, ONSET, rungs=("gru",))
 
