@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -20,7 +21,12 @@ from openchronic_assets import instance
 from openchronic_assets.anonymisation import release
 from openchronic_assets.bench.faults import bench, homes, journal, kills, readers
 from openchronic_assets.bench.faults.journal import Entry
-from openchronic_assets.bench.faults.processes import descendants, kill_tree, named
+from openchronic_assets.bench.faults.processes import (
+    descendants,
+    kill_tree,
+    named,
+    processor,
+)
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.settings import Home
 
@@ -103,6 +109,40 @@ def test_what_is_on_record_is_not_done_again(
     assert [entry.number for entry in journal.read(tmp_path)] == list(range(1, 11))
 
 
+def test_what_another_process_does_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        kills, "run", lambda where, chain: [Entry(n, 1, chain.stage) for n in chain.numbers]
+    )
+    monkeypatch.setattr(homes.Homes, "prepare", lambda self: None)
+    first = kills.plan(10)[0].numbers
+    with bench._own(tmp_path) as one, bench._own(tmp_path) as other:
+        assert one.folder == tmp_path and other.folder != one.folder
+        assert one.records == other.records == tmp_path
+        with journal.claimed(tmp_path, f"kill-{first[0]}") as mine:
+            assert mine
+            bench.kill_commands(other, 10)
+        done = [entry.number for entry in journal.read(tmp_path)]
+        assert done == [number for number in range(1, 11) if number not in first]
+        bench.kill_commands(one, 10)
+    assert sorted(entry.number for entry in journal.read(tmp_path)) == list(range(1, 11))
+
+
+def test_processor_time_is_that_of_a_process_and_of_all_it_started() -> None:
+    work = "import time\nwhile time.process_time() < 0.3: pass\n"
+    code = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {work!r}])\n"
+    command = [sys.executable, "-c", f"{code}print('done', flush=True)\ntime.sleep(600)"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"done\n"
+    taken = processor(process.pid)
+    kill_tree(process.pid)
+    process.wait(10)
+    assert 0.3 <= taken < 30
+    assert processor(process.pid) == 0
+
+
 def test_a_fault_that_did_harm_is_beyond_the_bar_and_told_with_its_seed() -> None:
     good = Entry(1, 5, "build", moment=1.5, of=9.0, again=2.0)
     bad = Entry(2, 5, "build", moment=2.5, of=9.0, wrong=["raw differs"])
@@ -167,6 +207,37 @@ def test_the_settings_of_the_instance_are_whole_or_not_there(
     assert not (home.dagster / "dagster.yaml").exists()
     instance.prepare(home)
     assert (home.dagster / "dagster.yaml").read_text() == instance.SETTINGS
+
+
+def test_events_of_a_command_are_written_without_a_checkpoint_each(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setenv("OPENCHRONIC_HOME", "")
+    instance.prepare(home)
+
+    def logs() -> list[str]:
+        return sorted(path.name for path in home.dagster.rglob("*.db-wal"))
+
+    @dg.asset
+    def looks() -> list[str]:
+        return logs()
+
+    with dg.DagsterInstance.from_config(str(home.dagster)) as running:
+        assert dg.materialize([looks], instance=running).output_for_node("looks") == []
+        with instance.command_run(home):
+            done = dg.materialize([looks], instance=running)
+            wanted = ["index.db-wal", "runs.db-wal", f"{done.run_id}.db-wal"]
+            assert set(wanted) <= set(done.output_for_node("looks"))
+            # Killed now, nothing is lost: a reader finds in the logs what is not in the files yet.
+            copy = home.root / "copy"
+            shutil.copytree(home.dagster, copy)
+        assert logs() == []
+        with dg.DagsterInstance.from_config(str(copy)) as left:
+            assert {run.status.value for run in left.get_runs()} == {"SUCCESS"}
+        assert dg.materialize([looks], instance=running).output_for_node("looks") == []
 
 
 def test_the_key_of_the_vault_is_whole_or_not_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ def bench_faults(
     Args:
         size: ``small`` (10 kills), ``medium`` (40) or ``full`` (200).
         out: folder of the prepared homes and of ``faults.jsonl``; a second call into it goes on
-            after the last fault on record. A temporary one when not given.
+            after the last fault on record, and calls at the same time share the faults, each in
+            homes of its own. A temporary one when not given.
         replay: the number of one kill, done again with the kills of its chain; nothing else is
             done, and the journal stays as it is.
 
@@ -52,8 +54,7 @@ def bench_faults(
     if size not in SIZES:
         raise UsageError(f"no size {size!r}; there are: {', '.join(SIZES)}")
     chosen = SIZES[size]
-    with _folder(out) as folder:
-        homes = Homes(folder)
+    with _folder(out) as folder, _own(folder) as homes:
         chains = kills.plan(chosen.commands)
         if replay is not None:
             chains = [chain for chain in chains if replay in chain.numbers]
@@ -69,17 +70,13 @@ def bench_faults(
 
 def kill_commands(homes: Homes, count: int) -> None:
     """Do the kills of commands that the journal does not hold."""
-    known = {entry.number for entry in journal.read(homes.folder)}
-    todo = [chain for chain in kills.plan(count) if not known.issuperset(chain.numbers)]
-    if not todo:
-        return
-    homes.prepare()
-    done = count - sum(len(chain.numbers) for chain in todo)
-    for chain in todo:
-        progress.report("kills", done, count)
-        journal.write(homes.folder, kills.run(homes, chain))
-        done += len(chain.numbers)
-    progress.report("kills", done, count)
+    for chain in kills.plan(count):
+        with journal.claimed(homes.records, f"kill-{chain.numbers[0]}") as mine:
+            known = {entry.number for entry in journal.read(homes.records)}
+            progress.report("kills", len(known.intersection(range(1, count + 1))), count)
+            if mine and not known.issuperset(chain.numbers):
+                homes.prepare()
+                journal.write(homes.records, kills.run(homes, chain))
 
 
 def told(entries: list[Entry]) -> dict[str, Any]:
@@ -101,6 +98,16 @@ def told(entries: list[Entry]) -> dict[str, Any]:
                      f"{entry.seed}): {wrong}", 1, "wrong", 0)
             )  # fmt: skip
     return result("faults", cases)
+
+
+@contextlib.contextmanager
+def _own(folder: Path) -> Iterator[Homes]:
+    """Give homes that no other process works in: in the folder, or beside it in ``2`` and so on."""
+    for number in itertools.count(1):
+        with journal.claimed(folder, f"homes-{number}") as mine:
+            if mine:
+                yield Homes(folder / str(number) if number > 1 else folder, records=folder)
+                return
 
 
 @contextlib.contextmanager

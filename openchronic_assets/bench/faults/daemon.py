@@ -30,11 +30,15 @@ DOWN = 3.0  # seconds that PostgreSQL is away
 
 def run_all(homes: Homes, first: int, count: int) -> None:
     """Do the kills ``first + 1`` to ``first + count`` that the journal does not hold."""
-    known = {entry.number for entry in journal.read(homes.folder)}
-    todo = [n for n in range(first + 1, first + count + 1) if n not in known]
-    if not todo:
-        return
-    homes.prepare()
+    with journal.claimed(homes.records, "services") as mine:
+        known = {entry.number for entry in journal.read(homes.records)}
+        todo = [n for n in range(first + 1, first + count + 1) if n not in known]
+        if mine and todo:
+            homes.prepare()
+            _strike_all(homes, first, todo)
+
+
+def _strike_all(homes: Homes, first: int, todo: Sequence[int]) -> None:
     folder = homes.folder / "services"
     remove(folder)
     folder.mkdir(parents=True)
@@ -52,7 +56,7 @@ def run_all(homes: Homes, first: int, count: int) -> None:
                 entry.seen.append("not tried: no PostgreSQL server, or no dagster-postgres")
             else:
                 _strike(homes, running, entry)
-            journal.write(homes.folder, [entry])
+            journal.write(homes.records, [entry])
         progress.report("kills of services", len(todo), len(todo))
 
 

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,26 +98,36 @@ STAGES = {
 
 # The same without Dagster, whose events take most of the time of a run of 200 people.
 ALONE = {
-    "build": Stage("build", "ingested", "built", lambda home: [str(home.root)],
+    "build": Stage("build alone", "ingested", "built", lambda home: [str(home.root)],
                    f"{__name__}:build_alone"),
-    "anonymisation": Stage("anonymisation", "built", "prepared", lambda home: [str(home.root)],
-                           f"{__name__}:anonymise_alone"),
+    "anonymisation": Stage("anonymisation alone", "built", "prepared",
+                           lambda home: [str(home.root)], f"{__name__}:anonymise_alone"),
 }  # fmt: skip
+STAGES |= {stage.name: stage for stage in ALONE.values()}
 
 
 class Homes:
     """The homes of a benchmark, in one folder: ``at`` is the one that is worked in."""
 
-    def __init__(self, folder: Path, persons: int = PERSONS, *, alone: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        persons: int = PERSONS,
+        *,
+        alone: bool = False,
+        records: Path | None = None,
+    ):
         """Use a folder; what an earlier call of the same version prepared there is used again.
 
         Args:
             folder: of the homes; no other process may use it.
             persons: people in the deliveries.
             alone: builds and candidates are made without Dagster.
+            records: folder of the journal, which processes may share; ``folder`` by default.
         """
         self.stages = STAGES | (ALONE if alone else {})
         self.folder = folder
+        self.records = records or folder
         self.persons = persons
         self.at = Home(folder / "home")
         self.kept = folder / "homes"
@@ -161,17 +171,17 @@ class Homes:
         )
 
     def done(self, arguments: Sequence[str], *, cold: bool = False, entry: str = ENTRY) -> float:
-        """Run a command to its end and return its seconds.
+        """Run a command to its end and return the processor seconds of it and all it started.
 
         Raises:
             OpenChronicError: it failed.
         """
         command = self.command(arguments, cold=cold, entry=entry)
-        code = command.wait(1800)
+        code = command.worked(math.inf, 1800)
         if code != 0:
             command.kill()
             raise OpenChronicError(f"openchronic {arguments[0]} ended with {code}: {self.said()}")
-        return time.monotonic() - command.began
+        return command.work
 
     def said(self, log: Path | None = None) -> str:
         """Return the last line that a command printed; the people are invented."""
@@ -209,12 +219,12 @@ class Homes:
         return Seen.from_json(self._facts["read" if read else "seen"][name])
 
     def seconds(self, stage: str) -> float:
-        """Return how long a stage takes undisturbed."""
+        """Return the processor seconds that a stage takes undisturbed."""
         return float(self._facts["seconds"][stage])
 
     @property
     def start(self) -> float:
-        """Seconds until a cold command has imported what it needs."""
+        """Processor seconds until a cold command has imported what it needs."""
         return float(self._facts["start"])
 
     def unharmed(self) -> bool:
@@ -252,10 +262,9 @@ class Homes:
         progress.report("prepare homes", len(steps), len(steps))
         self._path.write_text(json.dumps(self._facts, indent=1), encoding="utf-8")
 
-    def _time(self, stage: str, more: float = 0.0) -> None:
-        asked = self.stages[stage]
-        took = self.done(asked.arguments(self.at), entry=asked.entry)
-        self._facts["seconds"][stage] = round(took + more, 2)
+    def _time(self, stage: Stage) -> None:
+        took = self.done(stage.arguments(self.at), entry=stage.entry)
+        self._facts["seconds"][stage.name] = round(took, 2)
 
     def _first(self) -> None:
         remove(self.at.root)
@@ -269,40 +278,40 @@ class Homes:
         )  # fmt: skip
         remove(first.with_name(f"{FIRST}.truth"))
         self.keep("first")
-        self._time("first ingestion")
+        self._time(STAGES["first ingestion"])
         self.keep("first ingested")
 
     def _landed(self) -> None:
-        self._do(ALONE["build"])
+        self._time(ALONE["build"])
         deliver_again(self.at.landing / FIRST, self.at.landing / SECOND)
         self.keep("landed")
 
     def _ingested(self) -> None:
-        self._time("ingestion")
+        self._time(STAGES["ingestion"])
         self.keep("ingested")
 
     def _built(self) -> None:
-        self._facts["seconds"]["build"] = round(self._do(ALONE["build"]), 2)
+        self._time(ALONE["build"])
         self.keep("built")
 
-    def _do(self, stage: Stage) -> float:
-        return self.done(stage.arguments(self.at), entry=stage.entry)
-
     def _prepared(self) -> None:
-        self._time("anonymisation")
+        self._time(ALONE["anonymisation"])
         if self.stages["build"].entry == ENTRY:
+            self.restore("built")
+            self._time(STAGES["anonymisation"])
             # Both halves of a run, measured one after the other.
-            self._facts["seconds"]["build"] += self._facts["seconds"]["anonymisation"]
+            seconds = self._facts["seconds"]
+            seconds["build"] = seconds["build alone"] + seconds["anonymisation"]
         self.keep("prepared")
 
     def _pointed(self) -> None:
         shutil.copy2(self.kept / "landed" / "lake" / "catalogue.duckdb", self.at.catalogue)
         self.keep("pointed")
-        self._time("catalogue")
+        self._time(STAGES["catalogue"])
 
     def _released(self) -> None:
         self.restore("prepared")
-        self._time("release")
+        self._time(STAGES["release"])
         self.keep("released")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ class Entry:
         seed: of all numbers drawn.
         stage: what went on.
         target: who was killed: the command with all it started, or a named process.
-        moment: seconds after the start (of the command, or of the named process).
-        of: seconds that the stage takes undisturbed.
+        moment: of the kill of a command: processor seconds that it and all it started had taken;
+            of a service: seconds after the start of the run, or of the named process.
+        of: what the stage takes undisturbed, in the same.
         seen: what was there after it, in words.
         wrong: what was not as it must be; empty where all is well.
         again: seconds of the run that put all right; None where the next kill came first.
@@ -72,6 +74,20 @@ def write(folder: Path, entries: Iterable[Entry]) -> None:
         if file.tell() and _last_byte(folder / NAME) != b"\n":
             file.write(b"\n")  # after half a line, which is none
         file.write("".join(f"{line}\n" for line in lines).encode())
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, name: str) -> Iterator[bool]:
+    """Say whether this process alone has what a name stands for; the system frees it on a death."""
+    place = folder / "claims"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / name).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _last_byte(path: Path) -> bytes:

@@ -23,6 +23,8 @@ from openchronic_assets.errors import OpenChronicError
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["openchronic_assets.bench.faults.warm"])
 ENTRY = "openchronic_assets.cli:main"
+LOOKS = (0.01, 0.1)  # seconds between two looks at the processor time of a command
+TICKS = os.sysconf("SC_CLK_TCK")
 CLOCK_VARIABLE = "OPENCHRONIC_BENCH_CLOCK"
 
 
@@ -48,6 +50,7 @@ class Command:
             entry: module and function that is the command.
         """
         self._cold: subprocess.Popen[bytes] | None = None
+        self.work = 0.0
         log.parent.mkdir(parents=True, exist_ok=True)
         self.began = time.monotonic()
         if cold:
@@ -76,6 +79,26 @@ class Command:
             return None
         self._warm.join(seconds)
         return self._warm.exitcode
+
+    def worked(self, work: float, seconds: float) -> int | None:
+        """Return its exit code; None once it and all it started took that much processor time.
+
+        What it had taken at the last look is in ``work``. Seconds of processor, not of the clock:
+        other loads of a machine change these several times over between two runs of a command.
+
+        Args:
+            work: processor seconds.
+            seconds: how long to wait at most; None is returned then, too.
+        """
+        end = time.monotonic() + seconds
+        pause = LOOKS[0]
+        while (code := self.wait(pause)) is None:
+            self.work = max(self.work, processor(self.pid))
+            if self.work >= work or time.monotonic() > end:
+                return None
+            # Not before all processors together could have done the rest.
+            pause = min(max(LOOKS[0], (work - self.work) / (os.cpu_count() or 1)), LOOKS[1])
+        return code
 
     def kill(self) -> None:
         """Kill it with all that it started, and wait for its end."""
@@ -124,13 +147,25 @@ def _shift_clock(seconds: float) -> None:
 
 def descendants(pid: int) -> list[int]:
     """Return a process and all below it: Python workers of Spark have groups of their own."""
+    return list(_family(pid))
+
+
+def _family(pid: int) -> dict[int, list[str]]:
+    """Return the same with the fields of each; of one that is gone, none."""
+    every = dict(_processes())
     below: dict[int, list[int]] = {}
-    for number, fields in _processes():
+    for number, fields in every.items():
         below.setdefault(int(fields[1]), []).append(number)
     found = [pid]
     for each in found:
         found += below.get(each, [])
-    return found
+    return {each: every.get(each, []) for each in found}
+
+
+def processor(pid: int) -> float:
+    """Return the processor seconds of a process and of all below it, ended children included."""
+    # utime, stime, cutime and cstime: fields 14 to 17 of proc(5), which counts from 1.
+    return sum(int(time) for fields in _family(pid).values() for time in fields[11:15]) / TICKS
 
 
 def _processes() -> Iterator[tuple[int, list[str]]]:

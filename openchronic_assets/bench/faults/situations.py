@@ -57,15 +57,13 @@ def run_all(homes: Homes, months: int) -> None:
         "a reader over a whole run": partial(reader, homes),
         f"flux of {months} months in a random order": partial(flux.permuted, homes, months),
     }
-    known = {entry.number for entry in journal.read(homes.folder)}
-    left = {name: each for name, each in todo.items() if name not in known}
-    if left:
-        homes.prepare()
-    for number, (name, attempt) in enumerate(left.items()):
-        progress.report("other faults", number, len(left))
-        journal.write(homes.folder, [attempt(name)])
-    if left:
-        progress.report("other faults", len(left), len(left))
+    for number, (name, attempt) in enumerate(todo.items()):
+        progress.report("other faults", number, len(todo))
+        with journal.claimed(homes.records, f"other-{number}") as mine:
+            if mine and name not in {entry.number for entry in journal.read(homes.records)}:
+                homes.prepare()
+                journal.write(homes.records, [attempt(name)])
+    progress.report("other faults", len(todo), len(todo))
 
 
 def can_mount() -> bool:
