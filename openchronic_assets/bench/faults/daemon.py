@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import time
@@ -13,7 +14,14 @@ from openchronic_assets.bench.faults import journal, services
 from openchronic_assets.bench.faults.homes import STAGES, YEARS, Homes, remove
 from openchronic_assets.bench.faults.journal import Entry
 from openchronic_assets.bench.faults.kills import PATIENCE, SEED, states, told
-from openchronic_assets.bench.faults.processes import descendants, kill_tree, named, send
+from openchronic_assets.bench.faults.processes import (
+    LOOKS,
+    descendants,
+    kill_tree,
+    named,
+    processor,
+    send,
+)
 from openchronic_assets.bench.faults.readers import busy, settled, torn
 from openchronic_assets.bench.faults.services import Services
 from openchronic_assets.errors import OpenChronicError
@@ -61,15 +69,25 @@ def _strike_all(homes: Homes, first: int, todo: Sequence[int]) -> None:
 
 
 def _undisturbed(homes: Homes, running: Services, stage: str) -> float:
-    """Run a stage's job to its end and return its seconds from its start."""
+    """Run a stage's job to its end and return its processor seconds from its start."""
     homes.restore(STAGES[stage].start)
     run = running.launch(JOBS[stage], YEARS.partition("-")[0])
-    running.started(run, 300)
-    began = time.monotonic()
+    worker = running.started(run, 300)
+    began = processor(worker)
+    taken = _taken(worker, math.inf)
     status = _end(running, run)
     if status != "SUCCESS":
         raise OpenChronicError(f"the job of {stage} ended with {status} without a kill")
-    return time.monotonic() - began
+    return taken - began
+
+
+def _taken(worker: int, work: float) -> float:
+    """Wait until a run's process and all it started took that much; return what they took."""
+    taken, end = 0.0, time.monotonic() + PATIENCE
+    while taken < work and (now := processor(worker)) and time.monotonic() < end:
+        taken = max(taken, now)
+        time.sleep(LOOKS[1])
+    return taken
 
 
 def _end(running: Services, run: str) -> str:
@@ -120,7 +138,7 @@ def _without_locks(said: list[str]) -> list[str]:
 
 def _kill(running: Services, entry: Entry, draw: random.Random, run: str, worker: int) -> bool:
     """Kill the entry's target at a moment; say whether it was there and the run was going on."""
-    began = time.monotonic()
+    began = processor(worker)
     if entry.target in ("jvm", "spark worker"):
         word = "java" if entry.target == "jvm" else "pyspark.daemon"
 
@@ -129,15 +147,14 @@ def _kill(running: Services, entry: Entry, draw: random.Random, run: str, worker
 
         if -1 in running.until(entry.target, there, PATIENCE):
             return False
-        entry.moment = round(draw.uniform(0, entry.of / 4), 3)
-        time.sleep(entry.moment)
+        entry.moment = round(draw.uniform(0, entry.of / 2), 3)
+        _taken(worker, processor(worker) + entry.moment)
         found = named(descendants(worker), word)
         for pid in found if entry.target == "jvm" else found[-1:]:
             send(pid, signal.SIGKILL)
         return bool(found)
     entry.moment = round(draw.uniform(0, entry.of), 3)
-    time.sleep(max(0.0, began + entry.moment - time.monotonic()))
-    if _over(running, run):
+    if _taken(worker, began + entry.moment) < began + entry.moment or _over(running, run):
         return False
     acts: dict[str, Callable[[], Any]] = {
         "run worker": lambda: kill_tree(worker),

@@ -23,8 +23,8 @@ class Entry:
         seed: of all numbers drawn.
         stage: what went on.
         target: who was killed: the command with all it started, or a named process.
-        moment: of the kill of a command: processor seconds that it and all it started had taken;
-            of a service: seconds after the start of the run, or of the named process.
+        moment: processor seconds that the command or run and all it started had taken since its
+            start, or since the named process was there.
         of: what the stage takes undisturbed, in the same.
         seen: what was there after it, in words.
         wrong: what was not as it must be; empty where all is well.

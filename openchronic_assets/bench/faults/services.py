@@ -177,7 +177,7 @@ class Services:
             self.revive()
             if found := ready():
                 return found
-            time.sleep(0.3)
+            time.sleep(1)
         raise OpenChronicError(f"{what} was not seen within {seconds:.0f} s; see {self.folder}")
 
 
