@@ -10,10 +10,10 @@ import csv
 import gzip
 import hashlib
 import json
+import math
 import random
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from openchronic_assets.bench.faults.homes import Homes, remove
@@ -52,8 +52,8 @@ def permuted(homes: Homes, months: int, label: str) -> Entry:
     for folder in folders:
         shutil.copytree(folder, ordered.landing / folder.name)
     command = take(ordered, *(folder.name for folder in folders))
-    code = command.wait(4 * PATIENCE)
-    entry.of = round(time.monotonic() - command.began, 2)
+    code = command.worked(math.inf, 4 * PATIENCE)
+    entry.of = round(command.work, 2)
     if code != 0:
         command.kill()
         entry.wrong.append(f"in order it ended with {code}: {homes.said()}")
@@ -67,7 +67,7 @@ def permuted(homes: Homes, months: int, label: str) -> Entry:
         while number < KILLS:
             command = take(mixed)
             moment = draw.uniform(0, entry.of * len(lot) / len(folders))
-            if command.wait(moment) is not None:
+            if command.worked(moment, PATIENCE) is not None:
                 break
             command.kill()
             kills += 1
