@@ -135,6 +135,21 @@ def test_units_are_ones_that_systemd_takes(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
+def test_a_loaded_server_has_time_to_start_a_run() -> None:
+    name = "DAGSTER_GRPC_TIMEOUT_SECONDS"  # Dagster's own 60 were not enough beside a dozen loads
+    (settings,) = (
+        each["data"]
+        for each in yaml.safe_load_all((BASE / "settings.yaml").read_text())
+        if each["metadata"]["name"] == "openchronic-environment"
+    )
+    assert settings[name] == "300"
+    environments = [each.get("environment", {}) for each in compose()["services"].values()]
+    dagster = [each for each in environments if "DAGSTER_HOME" in each]
+    assert dagster and all(each[name] == "300" for each in dagster)
+    assert f"\n{name}=300\n" in (DEPLOY / "openchronic.env.example").read_text()
+    assert re.search(rf"^    {name}=300 ", (DEPLOY / "Containerfile").read_text(), re.M)
+
+
 def test_the_proxy_leaves_no_way_without_a_password() -> None:
     template = (DEPLOY / "nginx" / "openchronic.conf.template").read_text()
     assert "ssl_verify_client on;" in template

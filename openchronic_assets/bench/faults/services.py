@@ -61,6 +61,7 @@ class Services:
         workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": place}]}), "utf-8")
         self.environment = {
             **environment, "DAGSTER_HOME": str(self.instance), "DAGSTER_DISABLE_TELEMETRY": "1",
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",  # as in deploy/
         }  # fmt: skip
         module = [sys.executable, "-m"]
         self._commands = {
