@@ -11,6 +11,7 @@ the acts of an ALD request (they tell the request itself), amounts of stays (pri
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 import duckdb
 import numpy as np
 import numpy.typing as npt
+
+from openchronic_assets.analytics.risk import context
 
 Floats = npt.NDArray[np.float32]
 
@@ -166,6 +169,8 @@ def features(readmission: bool) -> tuple[Feature, ...]:
                 f"count(*) filter (ald_num = {number} and is_in_force)",
             )
         )  # fmt: skip
+    if not readmission:  # stays are too few on one day
+        found += [Feature(name, "context", context.FAMILY, "") for name in context.NAMES.values()]
     if readmission:
         soon = f"(min(days) <= {RETURN_DAYS})"
         found += [
@@ -220,6 +225,15 @@ class Matrix:
         found: Floats = self.values[:, self.names.index(name)]
         return found
 
+    def of_outcome(self, outcome: str) -> Matrix:
+        """Return the matrix without the features that tell of other outcomes."""
+        other = context.others(outcome)
+        kept = [number for number, name in enumerate(self.names) if name not in other]
+        if len(kept) == len(self.names):
+            return self
+        names = tuple(self.names[number] for number in kept)
+        return Matrix(names, self.values[:, kept], self.levels)
+
 
 def matrix(
     connection: duckdb.DuckDBPyConnection,
@@ -246,6 +260,9 @@ def matrix(
     found_levels: dict[str, list[str]] = {}
     count = _count(connection)
     for block, members in blocks.items():
+        if block == "context":
+            joined |= _context(connection)
+            continue
         listed = ", ".join(f"{each.sql} as {each.name}" for each in members)
         if block == "subject":
             sql = f"select {listed} from told order by subject"
@@ -424,7 +441,18 @@ def _diagnosis() -> str:
     """
 
 
-def _exemption() -> str:
+def _context(connection: duckdb.DuckDBPyConnection) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the features that tell of others: all who are observed that day, whoever is told."""
+    everybody = "select *, row_number() over (order by subject) - 1 as place from subject"
+    return context.frequencies(
+        connection,
+        f"select place, ald_num from ({_exemption(everybody)}) where is_in_force",
+        f"select place from ({everybody}) where subject in (select subject from told) "
+        "order by place",
+    )
+
+
+def _exemption(people: str = "") -> str:
     # The row inserted last by the day says the end, as it was believed then.
     return f"""
         select
@@ -437,7 +465,7 @@ def _exemption() -> str:
                     'i': row.known_at, 's': row.start_date,
                     'e': coalesce(row.end_date, date '9999-12-31')
                 }}) as believed
-            from ({_told_places()}) as told
+            from ({people or _told_places()}) as told
             inner join src_exemption as row
                 on row.person_id = told.person_id and row.start_date <= told.landmark
                 and row.known_at <= told.known_until
@@ -446,7 +474,7 @@ def _exemption() -> str:
     """
 
 
-_INSIDE = {
+_INSIDE: dict[str, Callable[[], str]] = {
     "event": _event,
     "drug": _drug,
     "stay": _stay,

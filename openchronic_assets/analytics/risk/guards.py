@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from openchronic_assets.analytics.risk import features, metrics, sources
+from openchronic_assets.analytics.risk import context, features, metrics, sources
 from openchronic_assets.analytics.risk.features import Extra, Floats, Matrix
 from openchronic_assets.analytics.risk.study import LABELS, PLAUSIBLE, Study
 from openchronic_assets.errors import OpenChronicError, Refused
@@ -17,6 +17,7 @@ CHECKED = 2000  # people whose features are computed again
 DAYS = 3  # days on which they are
 CANARY = 0.95  # a feature alone so near the outcome is the outcome
 ABOVE_TABLE = 0.05  # where age and sex alone reach the band, what a model may add to them
+BY_AGE = frozenset(("age", *context.NAMES.values()))
 ENOUGH = 20  # cases under which a feature's AUROC says nothing
 
 
@@ -113,7 +114,7 @@ def no_feature_knows(
         f"{name} ({area:.2f})"
         for name, area in zip(names, alone.tolist(), strict=True)
         # Age may part the people of a disease of old age by itself.
-        if area > (CANARY if name == "age" else limit)
+        if area > (CANARY if name in BY_AGE else limit)
     ]
     if guilty:
         raise Refused(

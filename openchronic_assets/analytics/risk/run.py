@@ -376,6 +376,7 @@ def learn(
     months: features.Floats | None = None,
 ) -> Outcome:
     """Fit and evaluate the ladder for one outcome, or say why not."""
+    of = replace(of, matrix=of.matrix.of_outcome(name))
     study, y = of.study, of.labels[name]
     known = ~np.isnan(y)
     rows = {
