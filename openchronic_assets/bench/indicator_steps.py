@@ -35,15 +35,18 @@ _OWN = frozenset(
 _SHARED = frozenset(("performer_id", "prescriber_id", "treating_doctor_id", "delivery_id"))
 
 
-def base(folder: str, years: tuple[int, int], memory: str) -> dict[str, Any]:
+def base(
+    folder: str, years: tuple[int, int], memory: str, also: Sequence[str] = ()
+) -> dict[str, Any]:
     """Build all but the indicators, and keep what the indicators read, in ``bench-inputs``.
 
-    Returns the claim lines, drugs and persons of the base, per table of the inputs.
+    ``also`` names other models to keep there. Returns the rows of each table that is kept.
     """
     os.environ["OPENCHRONIC_DBT_MEMORY"] = memory
     place = home(folder)
     manifest = project.parsed(place, "duckdb")
     step, inputs = _graph(manifest)
+    inputs = sorted({*inputs, *also})
     known = project.models(place)
     wanted = sorted(_ancestors(manifest, inputs) & set(known) - step)
     plan = builds.plan(place, range(years[0], years[1] + 1), threads=THREADS, select=wanted)
@@ -100,15 +103,18 @@ class Assembled:
         return max(_processor() - began - start, 0.0)
 
 
-def assemble(place: Home, copies: int, years: Sequence[int], memory: str) -> Assembled:
+def assemble(
+    place: Home, copies: int, years: Sequence[int], memory: str, also: Sequence[str] = ()
+) -> Assembled:
     """Copy the people of a base (``bench-inputs``) and plan the indicators of some years.
 
     Copy n has its own persons, stays, visits and lines, in departments moved by n places in the
-    list.
+    list. ``also`` names the other models that were kept.
     """
     os.environ["OPENCHRONIC_DBT_MEMORY"] = memory
     manifest = project.parsed(place, "duckdb")
     step, inputs = _graph(manifest)
+    inputs = sorted({*inputs, *also})
     other = Home(place.root / f"copies-{copies}").create()
     raw = {source.name for source in manifest.sources.values()}
     files = _replicate(place.root / "bench-inputs", other.lake / "bench", inputs, copies)

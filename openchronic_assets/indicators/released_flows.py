@@ -16,7 +16,7 @@ from openchronic_assets.anonymisation.pathway_tables import POINTS, STATES, Path
 from openchronic_assets.errors import OpenChronicError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from openchronic_assets.anonymisation.indicator_tables import Territories
@@ -32,6 +32,9 @@ _PLACE_OF_CARE = """
     end
 """
 
+Cared = tuple[int, int, str, int]
+"""Department of residence, of care (their number: elsewhere or not located), hospital, people."""
+
 
 @dataclass(frozen=True)
 class Flows:
@@ -46,8 +49,19 @@ class Flows:
     care: tuple[tuple[CareFlows, CareFlows], ...] = ()
 
 
-def read_flows(path: Path, territories: Territories, years: Iterable[int]) -> Flows:
+def read_flows(
+    path: Path,
+    territories: Territories,
+    years: Iterable[int],
+    moved: Callable[[list[Cared]], list[Cared]] = list,
+) -> Flows:
     """Read the counts from a catalogue; a base without these marts has none.
+
+    Args:
+        path: the catalogue.
+        territories: departments that are told.
+        years: care years.
+        moved: what becomes of the people cared for in a year, where they stand for others.
 
     Raises:
         OpenChronicError: the catalogue cannot be read.
@@ -67,7 +81,7 @@ def read_flows(path: Path, territories: Territories, years: Iterable[int]) -> Fl
                 pathways = tuple(_pathways(connection, territories, followed))
             care: tuple[tuple[CareFlows, CareFlows], ...] = ()
             if "hospital_stay" in there:
-                care = tuple(_care(connection, territories, wanted))
+                care = tuple(_care(connection, territories, wanted, moved))
     except duckdb.Error as error:
         raise OpenChronicError(
             f"{path.name} cannot give the counts of pathways and care ({type(error).__name__}): "
@@ -151,7 +165,10 @@ def _pathways(
 
 
 def _care(
-    connection: duckdb.DuckDBPyConnection, territories: Territories, years: list[int]
+    connection: duckdb.DuckDBPyConnection,
+    territories: Territories,
+    years: list[int],
+    moved: Callable[[list[Cared]], list[Cared]],
 ) -> list[tuple[CareFlows, CareFlows]]:
     codes = [code for code, _, _ in territories.departments]
     up = [region for _, _, region in territories.departments]
@@ -189,6 +206,7 @@ def _care(
         ).fetchall()
         if not rows:
             continue
+        rows = moved(rows)
         regions = tuple(sorted(set(up)))
         own = np.arange(len(codes) + 1)
         above = np.array([*(regions.index(region) for region in up), len(regions)])
@@ -206,7 +224,7 @@ def _counted(
     level: str,
     places: tuple[str, ...],
     of: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    rows: list[tuple[int, int, str, int]],
+    rows: list[Cared],
 ) -> CareFlows:
     size = len(places)
     cells: dict[tuple[int, int, str], int] = {}

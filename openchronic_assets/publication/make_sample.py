@@ -1,10 +1,10 @@
 """Make the small release that ships with the product, so that the first atlas is a full map.
 
 ``python -m openchronic_assets.publication.make_sample --folder DIR`` generates people, ingests
-their extract with Spark, builds the base with dbt, copies the people (``bench indicators`` does the
-same) into a million with persons, stays and lines of their own, each copy in other departments,
-builds the indicators, and prepares and publishes a release with the code that releases are made
-with: same thresholds, same gate. What comes out is packed into ``sample.tar.xz``.
+their extract with Spark, builds the base and the indicators with dbt, copies the people into a
+million, each copy in other departments with its hospitals (``copies``), and prepares and publishes
+a release with the code that releases are made with, pathways and care flows included: same
+thresholds, same gate. What comes out is packed into ``sample.tar.xz``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from openchronic_assets.anonymisation.indicator_release import (
 from openchronic_assets.bench.base_steps import deliver, ingest
 from openchronic_assets.bench.indicator_steps import assemble, base
 from openchronic_assets.indicators.released import read_base
+from openchronic_assets.indicators.released_flows import read_flows
 from openchronic_assets.indicators.spread import spread
 from openchronic_assets.publication.atlas import ARCHIVE
+from openchronic_assets.publication.copies import copied_care, copied_pathway, copied_table
 from openchronic_assets.settings import Home
 
 YEARS = (2019, 2021)
@@ -41,13 +43,14 @@ INDICATORS = (
     "flu_vaccine_65", "on_call_user", "continuity_upc", "spend_reimbursed", "spend_rac",
 )  # fmt: skip
 MEMORY = "6GB"
+FLOWS = ("hospital_stay", "pathway_state")
 
 
 def make(folder: Path, persons: int, copies: int) -> dict[str, Any]:
     """Make the release in ``folder`` and pack it; steps that are done are not done again.
 
     Args:
-        folder: where the base and the release are made; tens of gigabytes.
+        folder: where the base and the release are made; some gigabytes.
         persons: people generated.
         copies: how many of each there are in the release.
 
@@ -58,16 +61,22 @@ def make(folder: Path, persons: int, copies: int) -> dict[str, Any]:
     if not (place.root / "bench-inputs").is_dir():
         deliver(str(place.root), persons, YEARS, 2)
         ingest(str(place.root))
-        base(str(place.root), YEARS, MEMORY)
-    made = assemble(place, copies, TOLD, MEMORY)
+        base(str(place.root), YEARS, MEMORY, FLOWS)
+    made = assemble(place, 1, TOLD, MEMORY, FLOWS)
     made.build()
     counted = read_base(made.plan.database, INDICATORS, TOLD)
+    codes = [code for code, _, _ in counted.territories.departments]
+    flows = read_flows(
+        made.plan.database, counted.territories, counted.years, copied_care(codes, copies)
+    )
     other = Home(folder / "released").create()
     # The deliveries behind it are the generator's: its approvers may publish it.
     report = prepare_indicators(
-        other, counted.territories, counted.tables, counted.cards,
+        other, counted.territories,
+        [copied_table(each, copies) for each in counted.tables], counted.cards,
         f"{persons} generated people, {copies} times each", [{"id": "sample", "generated": True}],
-        spread=spread,
+        spread=spread, care=flows.care,
+        pathways=[copied_pathway(each, copies) for each in flows.pathways],
     )  # fmt: skip
     report = publish_indicators(
         other, report["version"], ("demo-approver-1", "demo-approver-2"), "demonstration"

@@ -150,10 +150,11 @@ var OC = (() => {
     }
     return index[key] || null;
   }
+  const collator = new Intl.Collator("fr", { numeric: true }), sorted = {}; // sorted once: every change asks
   function allPlaces(level) {
     place("");
-    return Object.values(index).filter((each) => each && each.level === level)
-      .sort((a, b) => a.label.localeCompare(b.label, "fr", { numeric: true }));
+    return sorted[level] ??= Object.values(index).filter((each) => each && each.level === level)
+      .sort((a, b) => collator.compare(a.label, b.label));
   }
   const country = () => allPlaces("country")[0] || null;
   const regionOf = (key) => {
@@ -164,9 +165,14 @@ var OC = (() => {
 
   // ---- cells
   const NUMBERS = ["num", "den", "value", "low", "high"];
+  const rowsOf = new WeakMap(); // slice → place → row
+  function rowOf(slice, key) {
+    if (!rowsOf.has(slice)) rowsOf.set(slice, new Map(slice.places.map((each, n) => [each, n])));
+    return rowsOf.get(slice).get(key) ?? -1;
+  }
   function cell(slice, std, key, year) {
     const method = slice && slice.std[std];
-    const row = slice ? slice.places.indexOf(key) : -1, column = slice ? slice.years.indexOf(year) : -1;
+    const row = slice ? rowOf(slice, key) : -1, column = slice ? slice.years.indexOf(year) : -1;
     if (!method || row < 0 || column < 0) return { status: "-" };
     const at = row * slice.years.length + column;
     const found = { status: method.status[at], reason: method.reasons && method.reasons[at] };
