@@ -1,5 +1,6 @@
-# Les carnets 01 à 05 en R, par le client DuckDB. Les tests exécutent ces requêtes, par le même moteur, mais
-# pas R lui-même : son client DuckDB n'est dans aucun paquet de Debian.
+# Les carnets 01 à 05 en R, par le client DuckDB : la première façon, sur la machine de la base. Les tests
+# exécutent ces requêtes, par le même moteur, mais pas R lui-même : son client DuckDB n'est dans aucun paquet de
+# Debian. À distance, par PostgreSQL : exemples-postgresql.R, que les tests exécutent en R.
 # install.packages(c("DBI", "duckdb")) ; le catalogue s'ouvre dès duckdb 1.2.
 # Données individuelles : à lancer dans l'espace sécurisé. Aucun effectif de 1 à 10 n'en sort.
 

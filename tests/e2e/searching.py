@@ -16,6 +16,16 @@ from psycopg import sql
 
 from openchronic_assets.settings import Home
 
+# What the pages of Dagster ask for assets and for what runs wrote.
+ASSETS = """{ assetNodes {
+  assetKey { path } description
+  assetMaterializations(limit: 20) { metadataEntries {
+    label
+    ... on TextMetadataEntry { text }
+    ... on JsonMetadataEntry { jsonString }
+    ... on PathMetadataEntry { path } } } } }"""
+LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
+
 
 def public_files(home: Home) -> Iterator[Path]:
     """Return every file of a home, but deliveries as received, quarantine and vault."""
@@ -37,7 +47,8 @@ def found_in(path: Path, needles: list[str]) -> set[str]:
 
 
 def in_bytes(texts: list[bytes], needles: list[str]) -> set[str]:
-    return {n for n in needles for text in texts if n.lower().encode() in text.lower()}
+    lowered = [text.lower() for text in texts]
+    return {n for n in needles if any(n.lower().encode() in text for text in lowered)}
 
 
 def in_parquet(path: Path, needles: list[str]) -> set[str]:

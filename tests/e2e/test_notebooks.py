@@ -86,9 +86,10 @@ def test_the_queries_of_the_examples_in_r_run() -> None:
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed")
-def test_the_examples_in_r_are_r() -> None:
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.R")), ids=name)
+def test_the_examples_in_r_are_r(path: Path) -> None:
     parsed = subprocess.run(
-        ["Rscript", "--vanilla", "-e", f"parse('{EXAMPLES_IN_R}')"],
+        ["Rscript", "--vanilla", "-e", f"parse('{path}')"],
         capture_output=True,
         check=False,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import Backfill, Delivery, Server, openchronic
-from searching import found_in, in_bytes, public_files
+from searching import ASSETS, LOGS, found_in, in_bytes, public_files
 
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.operations.backup import backup
@@ -117,16 +117,6 @@ def test_no_page_or_answer_of_the_webserver_holds_an_identifier(
                 said.append(response.read().decode())
     assert sum(map(len, said)) > 100_000
     assert in_bytes([text.encode() for text in said], planted.planted) == set()
-
-
-ASSETS = """{ assetNodes {
-  assetKey { path } description
-  assetMaterializations(limit: 20) { metadataEntries {
-    label
-    ... on TextMetadataEntry { text }
-    ... on JsonMetadataEntry { jsonString }
-    ... on PathMetadataEntry { path } } } } }"""
-LOGS = "query($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
 
 
 @pytest.mark.slow
