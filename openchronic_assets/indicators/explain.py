@@ -539,7 +539,7 @@ class _Work:
         return {
             name: tuple(sorted(y for y in wanted.get(name, ()) if y in build.years.get(name, (y,))))
             for name, node in self.nodes.items()
-            if node.kind == "yearly"
+            if node.kind in ("yearly", "spread")
         }
 
     def _seed(self, name: str, newer: bool) -> bool:

@@ -88,7 +88,7 @@ class Plan:
         return self.scratch / "openchronic.duckdb"
 
     def path(self, pair: Pair) -> Path:
-        """Return what the engine writes for a pair: a file on DuckDB, a folder on Spark."""
+        """Return what ends the writing of a pair: its folder on Spark, its first file on DuckDB."""
         folder = self.folder / pair.folder
         return folder / PART if self.target == "duckdb" else folder
 

@@ -116,6 +116,8 @@ def prepare(plan: Plan) -> None:
     (plan.folder / MARKER).unlink(missing_ok=True)
     plan.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     (plan.scratch / "tmp").mkdir(exist_ok=True)
+    shutil.rmtree(plan.scratch / "spread", ignore_errors=True)  # of a run that was killed
+    (plan.scratch / "spread").mkdir()
     for pair in plan.missing():  # what a killed run left in them
         shutil.rmtree(plan.folder / pair.folder, ignore_errors=True)
         # Spark makes the folder itself; its parent must be there for both engines.
@@ -180,9 +182,8 @@ def _plan_rows(plan: Plan) -> list[tuple[str, int | None, str, str]]:
             number = int(year) if year else None
             rows += [(name, number, str(plan.home.lake / file), "carried") for file in listed]
     for pair in plan.pairs:
-        if plan.target == "duckdb" or not plan.is_done(pair):
-            state = "done" if plan.is_done(pair) else "write"
-            rows.append((pair.model, pair.year, str(plan.path(pair)), state))
+        if not plan.is_done(pair):
+            rows.append((pair.model, pair.year, str(plan.path(pair)), "write"))
         else:
             rows += [
                 (pair.model, pair.year, str(plan.home.lake / file), "done")
@@ -205,7 +206,8 @@ def dbt_arguments(plan: Plan, tests: bool = True) -> list[str]:
     if plan.select:
         arguments += ["--select", *plan.select.split(), "resource_type:seed"]
         # A test of a view and of a model that is neither chosen nor there has nothing to read.
-        arguments += ["config.materialized:view", "--indirect-selection", "buildable"]
+        arguments += ["config.materialized:view", "config.materialized:spread"]
+        arguments += ["--indirect-selection", "buildable"]
     return arguments
 
 
@@ -228,6 +230,7 @@ def _environment(folder: Path, target: str) -> dict[str, str]:
         "DBT_LOG_PATH": str(folder / "logs"),
         "OPENCHRONIC_DBT_DATABASE": str(folder / "openchronic.duckdb"),
         "OPENCHRONIC_DBT_TEMP": str(folder / "tmp"),
+        "OPENCHRONIC_DBT_SPREAD": str(folder / "spread"),
     }
 
 

@@ -4,6 +4,9 @@
     `yearly` runs the model once for each year to write, `history` once. What to write, and what is
     taken over from the build before, is in `plan.model_file`, made before dbt starts. Rows are
     written in the order of the model's unique key, so that the same rows give the same bytes.
+
+    A yearly model whose config names `buckets` (spread models, see spread.sql) is made bucket by
+    bucket on DuckDB, a file each. The first file is written last: where it is, the year is complete.
 #}
 {% macro parquet_model() %}
     {%- set target_relation = this.incorporate(type=openchronic.relation_kind()) -%}
@@ -17,15 +20,23 @@
         "select year, path, state from plan.model_file where model = '" ~ model.name
         ~ "' order by year, path"
     ) -%}
+    {%- set in_buckets = config.get('buckets') if target.type == 'duckdb' else none -%}
     {%- set paths = [] -%}
     {%- for row in planned -%}
         {%- do paths.append(row[1]) -%}
         {%- if row[2] == 'write' -%}
             {%- set year = (row[0] | int | string) if row[0] is not none else '' -%}
-            {%- set rows = sql | replace(openchronic.year_mark(), year) -%}
-            {% call statement('write_' ~ loop.index) -%}
-                {{ openchronic.write_parquet(rows, key, row[1]) }}
-            {%- endcall %}
+            {%- set rows = openchronic.for_year(sql, year) -%}
+            {%- set number = loop.index -%}
+            {%- set buckets = openchronic.buckets_of(model.name, year) if in_buckets else 1 -%}
+            {%- for bucket in range(buckets) | reverse -%}
+                {%- set path = row[1] | replace('part-0000', 'part-%04d' % bucket) -%}
+                {%- if bucket -%}{%- do paths.append(path) -%}{%- endif -%}
+                {%- if in_buckets -%}{%- do openchronic.point_at(in_buckets, year, bucket) -%}{%- endif -%}
+                {% call statement('write_' ~ number ~ '_' ~ bucket) -%}
+                    {{ openchronic.write_parquet(rows, key, path) }}
+                {%- endcall %}
+            {%- endfor -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if not paths -%}
@@ -33,8 +44,9 @@
             model.name ~ " is not in the plan; build it with openchronic run"
         ) -%}
     {%- endif -%}
+    {%- if in_buckets -%}{%- do openchronic.point_at(in_buckets) -%}{%- endif -%}
     {% call statement('main') -%}
-        {{ openchronic.relation_over_files(target_relation, paths) }}
+        {{ openchronic.relation_over_files(target_relation, paths | sort) }}
     {%- endcall %}
     {{ run_hooks(post_hooks) }}
     {% do openchronic.end_transaction() %}

@@ -4,11 +4,11 @@
     Rule: the person is that of the pair (pseudonym, rank); fictitious NIR are linked to nobody and
     keep their euros (domain decision 12). The flags are the quality rules (macros/rules). A line
     whose nine keys repeat is kept and numbered within its year. Grain: one row of ER_PRS_F.
-    A view: the window is by care year, so that a reader of one year computes that year only.
+    A view: all is by care year, so that a reader of one year computes that year only.
 #}
 {{ config(materialized='view') }}
 
-with line as (
+with delivered as (
     select
         claim_key,
         care_year,
@@ -46,11 +46,42 @@ with line as (
         prescriber_activity,
         treating_doctor_id,
         pathway_code,
-        row_number() over (
-            partition by care_year, claim_key
-            order by source_file asc nulls last, source_line asc nulls last
-        ) as copy_number
+        source_file,
+        source_line
     from {{ ref('stg_dcir__prs') }}
+),
+
+-- Few keys repeat, if any: only their lines are put in order.
+repeated as (
+    select care_year, claim_key
+    from {{ ref('stg_dcir__prs') }}
+    group by care_year, claim_key
+    having count(*) > 1
+),
+
+again as (
+    select
+        prs.care_year,
+        prs.claim_key,
+        prs.source_file,
+        prs.source_line,
+        row_number() over (
+            partition by prs.care_year, prs.claim_key
+            order by prs.source_file asc nulls last, prs.source_line asc nulls last
+        ) as place
+    from {{ ref('stg_dcir__prs') }} as prs
+    inner join repeated
+        on prs.care_year = repeated.care_year and prs.claim_key = repeated.claim_key
+),
+
+line as (
+    select delivered.*, coalesce(again.place, 1) as copy_number
+    from delivered
+    left join again
+        on delivered.care_year = again.care_year
+        and delivered.claim_key = again.claim_key
+        and delivered.source_file is not distinct from again.source_file
+        and delivered.source_line is not distinct from again.source_line
 ),
 
 final as (

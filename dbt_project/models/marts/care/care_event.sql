@@ -8,11 +8,12 @@
     from the month that made it available (FLX_DIS_DTD, `known_at`). Anchor: care date, or the flux
     year where it is missing. Grain: one row an event.
     Speed: rows are sorted by windows only where keys repeat or a quantity is negative; all others
-    stream through (decision 0022).
+    stream through (decision 0022). A year is made bucket by bucket of people (decision 0035).
 #}
 {{ config(
     materialized='yearly',
     unique_key=['person_id', 'care_date', 'event_id'],
+    buckets=['int_care_year_line', 'int_care_year_detail'],
     meta={'kind': 'yearly', 'look_back': 0, 'look_ahead': 0, 'reads_referentials': true}
 ) }}
 
@@ -50,7 +51,7 @@ with line as (
         {%- for column in euros %}
         {{ column }},
         {%- endfor %}
-        {%- for column in of_line if column not in ('performing_finess', 'public_private_sector', 'establishment_category') %}
+        {%- for column in of_line %}
         {{ column }},
         {%- endfor %}
         is_information_line,
@@ -60,42 +61,17 @@ with line as (
         is_duplicate_key,
         {{ openchronic.rule_flag('ER_PRS_F', 'fictitious_nir') }},
         {{ openchronic.rule_flag('ER_PRS_F', 'amounts_inconsistent') }},
-        {{ openchronic.rule_flag('ER_PRS_F', 'unknown_exemption') }}
-    from {{ ref('int_care_line') }}
-    where care_year = {{ openchronic.build_year() }}
+        {{ openchronic.rule_flag('ER_PRS_F', 'unknown_exemption') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'public_double_transmission') }},
+        {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }}
+    from {{ ref('int_care_year_line') }}
+    where year = {{ openchronic.build_year() }}
 ),
 
--- A line shares its flux month with its details and its context: months that no line of the year
--- has are not read.
-flux as (
-    select flux_month from line
-    union
-    select flux_month from {{ ref('int_care_detail') }}
-    where flux_year = {{ openchronic.build_year() }}
-),
-
--- Read once: their keys cost more to make than all the rest of them.
 seen_detail as (
     select *
-    from {{ ref('int_care_detail') }}
-    where flux_month in (select flux.flux_month from flux)
-),
-
-context_ranked as (
-    select
-        claim_key,
-        performing_finess,
-        activity_funding,
-        public_private_sector,
-        establishment_category,
-        treatment_mode,
-        row_number() over (
-            partition by claim_key order by source_file asc nulls last, source_line asc nulls last
-        ) as place
-    from {{ ref('stg_dcir__ete') }}
-    where
-        flux_month in (select flux.flux_month from flux)
-        and claim_key in (select line.claim_key from line)
+    from {{ ref('int_care_year_detail') }}
+    where year = {{ openchronic.build_year() }}
 ),
 
 -- Only these days of a person can have something taken back. Care without a person or a date is
@@ -137,18 +113,11 @@ act_day as (
 placed as (
     select
         line.*,
-        nullif(trim(context_ranked.performing_finess), '') as performing_finess,
-        context_ranked.public_private_sector,
-        context_ranked.establishment_category,
-        {{ openchronic.rule_flag('ER_PRS_F', 'public_double_transmission') }},
-        {{ openchronic.rule_flag('ER_PRS_F', 'public_hospital') }},
         taken_back.psa is not null as may_be_netted,
         case
             when line.psa is not null and line.care_date is not null then act_day.psa is not null
         end as has_act_that_day
     from line
-    left join context_ranked
-        on line.claim_key = context_ranked.claim_key and context_ranked.place = 1
     left join taken_back
         on line.psa = taken_back.psa
         and line.birth_rank = taken_back.birth_rank
@@ -196,21 +165,6 @@ detail as (
         on detail.claim_key = repeated_detail.claim_key
         and detail.letter = repeated_detail.letter
         and coalesce(detail.detail_number, -1) = repeated_detail.detail_number
-),
-
--- A detail shares its flux month with its line, so only lines of its flux year can be its own.
-orphan as (
-    select detail.*
-    from detail
-    left join (
-        select distinct prs.claim_key
-        from {{ ref('stg_dcir__prs') }} as prs
-        where prs.flux_year = {{ openchronic.build_year() }}
-    ) as of_flux_year
-        on detail.claim_key = of_flux_year.claim_key
-    where
-        detail.flux_year = {{ openchronic.build_year() }}
-        and of_flux_year.claim_key is null
 ),
 {% for event in ('event', 'event_to_net') %}
 {{ event }} as (
@@ -272,8 +226,9 @@ orphan as (
     inner join claim on detail.claim_key = claim.claim_key and claim.copy_number = 1
     where {{ '' if event == 'event_to_net' else 'not ' }}claim.may_be_netted
     {%- else %}
-    from orphan as detail
+    from detail
     left join claim on detail.claim_key = claim.claim_key and claim.copy_number = 1
+    where detail.is_orphan
     {%- endif %}
     {%- endfor %}
 ),
