@@ -38,15 +38,17 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{# Spark spills by itself: the years side by side, computed when they are read. #}
+{# Spark spills by itself: one table of all years, since a view read many times is planned as often. #}
 {% materialization spread, adapter='spark' %}
-    {%- set target_relation = this.incorporate(type='view') -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks) }}
-    {%- set years = openchronic.years_to_write(config.require('spread').readers) or ['2000'] -%}
+    {%- set years = openchronic.years_to_write(config.require('spread').readers) -%}
+    {%- do run_query('drop table if exists ' ~ target_relation) -%}
     {% call statement('main') -%}
-        create or replace view {{ target_relation }} as
-        {% for year in years -%}
+        create table {{ target_relation }} using parquet as
+        {% for year in years or ['2000'] -%}
             select * from ({{ openchronic.for_year(sql, year) }}) as of_{{ year }}
+            {{- ' limit 0' if not years }}
             {{ 'union all ' if not loop.last }}
         {%- endfor %}
     {%- endcall %}
