@@ -96,14 +96,14 @@ class Services:
         return ended
 
     def open(self) -> None:
-        """Start all, wait until a job can be launched, and stop the sensors."""
+        """Start all and stop the sensors, before the daemon finds something for them to do."""
         self.start("code server")
         self.until("the code server", self._listens, 240)
         self.start("webserver")
-        self.start("daemon")
         found = self.until("the webserver", lambda: self._sensors() or None, 240)
         for identity in found:
             self.ask(STOP, id=identity)
+        self.start("daemon")
 
     def _listens(self) -> bool:
         with socket.socket() as client:
