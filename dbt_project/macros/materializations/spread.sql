@@ -4,8 +4,8 @@
 
     Of the config `spread`: `cell` names the column (0 to 255, see cell.sql) by which rows are laid
     out, `readers` the models that read it, `rows` how many rows make a bucket. A reader that reads
-    several has as many buckets as the first of them says. Rows are made for the years that the readers have to write. They are
-    scratch: nothing of them is published.
+    several has as many buckets as the first of them says. Rows are made for the years that the
+    readers have to write. They are scratch: nothing of them is published.
 #}
 {% materialization spread, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='view') -%}
