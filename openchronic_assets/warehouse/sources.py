@@ -17,6 +17,13 @@ from openchronic_assets.warehouse.project import project_dir
 from openchronic_assets.warehouse.raw import columns
 
 _SOURCE = re.compile(r"source\(\s*'snds'\s*,\s*'(\w+)'\s*\)")
+_PROVENANCE = {
+    "_source_file": "Fichier livré dont vient la ligne",
+    "_source_line": "Numéro de la ligne dans ce fichier",
+    "_delivery_id": "Livraison qui a apporté le fichier",
+    "_key_status": "État de la clé du patient : ok, sentinel ou missing",
+    "_table_year": "Année de la table (PMSI), absente ailleurs",
+}
 _HEADER = "# Written by `python -m openchronic_assets.warehouse.sources`; do not edit.\n"
 
 
@@ -41,13 +48,11 @@ def sources_yaml() -> str:
     described = []
     for name in staged():
         table = load(name)
-        texts = {column.lake_name: column.description or "" for column in table.columns}
+        texts = {column.lake_name: column.description for column in table.columns}
         listed: list[dict[str, Any]] = []
         for column, kind in columns(table):
-            entry = {"name": column, "data_type": kind.lower()}
-            if texts.get(column):
-                entry["description"] = texts[column]
-            listed.append(entry)
+            said = texts.get(column) or _PROVENANCE.get(column, "")
+            listed.append({"name": column, "data_type": kind.lower(), "description": said})
         described.append(
             {
                 "name": table.raw_name,

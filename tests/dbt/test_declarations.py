@@ -108,6 +108,12 @@ def test_models_and_seeds_are_described_in_both_languages(manifest: Any) -> None
 def test_each_source_says_what_it_is(manifest: Any) -> None:
     assert all(source.description for source in manifest.sources.values())
     assert all(source.source_description and source.columns for source in manifest.sources.values())
+    assert [
+        (source.name, column.name)
+        for source in manifest.sources.values()
+        for column in source.columns.values()
+        if not column.description
+    ] == []
 
 
 @pytest.mark.parametrize(

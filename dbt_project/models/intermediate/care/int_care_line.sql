@@ -120,6 +120,8 @@ final as (
         line.pathway_code,
         line.psa,
         line.birth_rank,
+        -- Fictitious lines have no person: their pair has one all the same.
+        {{ openchronic.cell('coalesce(int_person_key.person_id, line.psa, line.claim_key)') }} as cell,
         {{ openchronic.rule_flag('ER_PRS_F', 'information_line') }},
         {{ openchronic.rule_flag('ER_PRS_F', 'information_amount') }},
         {{ openchronic.rule_flag('ER_PRS_F', 'supplement') }},

@@ -10,17 +10,19 @@
     spread={'cell': 'cell', 'readers': ['care_event'], 'rows': 500000}
 ) }}
 
-with line as (
-    select *
-    from {{ ref('int_care_line') }}
-    where care_year = {{ openchronic.build_year() }}
-),
-
--- A line shares its flux month with its context: months that no line of the year has are not read.
-flux as (
+-- Months that no line of the year has are not read, of lines nor of contexts, which share theirs.
+with flux as (
     select distinct flux_month
     from {{ ref('stg_dcir__prs') }}
     where care_year = {{ openchronic.build_year() }}
+),
+
+line as (
+    select *
+    from {{ ref('int_care_line') }}
+    where
+        care_year = {{ openchronic.build_year() }}
+        and flux_month in (select flux.flux_month from flux)
 ),
 
 context_ranked as (
@@ -46,14 +48,10 @@ final as (
         context.activity_funding,
         context.public_private_sector,
         context.establishment_category,
-        context.treatment_mode,
-        {{ openchronic.cell('coalesce(int_person_key.person_id, line.psa, line.claim_key)') }} as cell
+        context.treatment_mode
     from line
     left join context_ranked as context
         on line.claim_key = context.claim_key and context.place = 1
-    -- Fictitious lines have no person: their pair has one all the same.
-    left join {{ ref('int_person_key') }} as int_person_key
-        on line.psa = int_person_key.psa and line.birth_rank = int_person_key.birth_rank
 )
 
 select * from final
