@@ -178,6 +178,18 @@ class Home:
                 )
 
 
+_named: Home | None = None
+
+
 def home(path: str | Path | None = None) -> Home:
     """Return the home named by the argument, else ``OPENCHRONIC_HOME``, else ``./data``."""
-    return Home(Path(path or os.environ.get(HOME_VARIABLE) or "data").expanduser().resolve())
+    global _named
+    found = Home(Path(path or os.environ.get(HOME_VARIABLE) or "data").expanduser().resolve())
+    if path:
+        _named = found
+    return found
+
+
+def current_home() -> Home:
+    """Return the home that this process named last, else that of :func:`home`."""
+    return _named or home()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.indicator_release import list_indicator_releases
 from openchronic_assets.anonymisation.release import list_releases
 from openchronic_assets.contracts import load
@@ -145,7 +144,7 @@ def _care_in_effect(
     folder = deliveries.raw_folder(home, delivery, report)
     names = list(report.amounts)
     sums = "".join(f", sum({table.column(name).lake_name})" for name in names)
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         found = connection.execute(
             f"select coalesce(cast(year(exe_soi_dtd) as varchar), 'none'), count(*){sums} "
             f"from read_parquet(?) where {in_slices_sql(table, slices)} group by 1 order by 1",

@@ -28,6 +28,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.access import audit
 from openchronic_assets.access.projects import Columns, Project, load, shown, view_sql
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
@@ -40,6 +41,9 @@ MOST_BYTES = 200_000  # of a question
 MOST_ROWS = 1_000_000  # of an answer
 MOST_SECONDS = 600.0
 AT_ONCE = 4
+# Of one question: the others, and the runs, go on. What does not fit is spilled, and told beyond.
+MOST_MEMORY = "2GB"
+MOST_SPILLED = "20GB"
 
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 # They tell of the server, not of the base.
@@ -69,7 +73,7 @@ def marts(home: Home) -> dict[str, Columns]:
 def _marts(home: Home, build: str) -> dict[str, Columns]:
     """Return the tables of one build: its files never change, and there are dozens to open."""
     found: dict[str, Columns] = {}
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         for name, entry in json.loads(build)[1].items():
             if entry["layer"] == "marts":
                 described = connection.execute(f"describe from {_relation(home, name)}").fetchall()
@@ -129,7 +133,7 @@ def tables_of(query: str, open_tables: set[str]) -> list[str]:
         statements = duckdb.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise UsageError("one SELECT is expected")
-        with duckdb.connect() as connection:
+        with duck.connect() as connection:
             row = connection.execute("select json_serialize_sql(?)", [query]).fetchone()
             internal = {
                 name.casefold()
@@ -191,7 +195,12 @@ def _run(
     home: Home, project: Project, every: dict[str, Columns], tables: list[str], query: str
 ) -> tuple[list[str], list[list[Any]]]:
     person_year = _relation(home, "person_year")
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
+    with duck.connect(
+        python_enable_replacements="false",
+        temp_directory=str(duck.spill_folder(home)),
+        memory_limit=MOST_MEMORY,
+        max_temp_directory_size=MOST_SPILLED,
+    ) as connection:
         timer = threading.Timer(MOST_SECONDS, connection.interrupt)
         try:
             for name in tables:
@@ -207,6 +216,11 @@ def _run(
             rows = cursor.fetchmany(MOST_ROWS + 1)
         except duckdb.InterruptException:
             raise UsageError(f"the query was stopped after {MOST_SECONDS:.0f} seconds") from None
+        except duckdb.OutOfMemoryException:
+            raise UsageError(
+                f"the query needs more than {MOST_MEMORY} of memory and {MOST_SPILLED} of disk: "
+                "aggregate earlier, or ask in parts"
+            ) from None
         except duckdb.Error as error:
             # The engine's text may quote a value of a row or the path of a file.
             said = str(error).split("\n")[0] if isinstance(error, _ABOUT_THE_TEXT) else ""

@@ -19,6 +19,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.criteria import DISTANCES, Classes, distances
 from openchronic_assets.anonymisation.cube import fold, starts_of
 from openchronic_assets.anonymisation.hierarchies import Hierarchy
@@ -230,7 +231,7 @@ def against_population(
     same = " and ".join(f"s.{quoted(n)} is not distinct from p.{quoted(n)}" for n in quasi)
     people = f"sum({quoted(count)}::bigint)" if count else "count(*)"
     weight = f", {quoted(count)}" if count else ""
-    with duckdb.connect(config={"threads": "2"}) as connection:
+    with duck.connect(threads="2") as connection:
         connection.register("drawn", table)
         connection.register("everybody", population)
         try:

@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
 
 if TYPE_CHECKING:
@@ -222,12 +222,8 @@ def cube_from_parquet(
         HierarchyError: see :func:`cube_from_arrow`.
     """
     columns = ", ".join('"' + h.name.replace('"', '""') + '"' for h in hierarchies)
-    with duckdb.connect(
-        config={
-            "memory_limit": memory_limit,
-            "threads": str(threads),
-            "preserve_insertion_order": "false",
-        }
+    with duck.connect(
+        memory_limit=memory_limit, threads=str(threads), preserve_insertion_order="false"
     ) as connection:
         table = connection.execute(
             f"select {columns}, count(*)::bigint as {COUNT} from read_parquet($files) group by all",

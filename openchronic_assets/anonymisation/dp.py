@@ -22,6 +22,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.ledger import Ledger, epsilon
 from openchronic_assets.errors import OpenChronicError, UsageError
 
@@ -130,7 +131,7 @@ def bounded_counts(
     salt = int.from_bytes(hashlib.sha256(secret).digest()[:8]) >> 1
     counts = np.zeros(int(np.prod(shape)), dtype=np.int64)
     try:
-        with duckdb.connect(config=config) as connection:
+        with duck.connect(**config) as connection:
             # One number for a cell: the position of each value in its public list.
             stride, cell, joins = 1, [], []
             for number, name in reversed(list(enumerate(lists))):

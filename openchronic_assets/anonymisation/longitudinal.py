@@ -24,6 +24,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.errors import OpenChronicError, UsageError
 
 TIMES = {
@@ -90,7 +91,7 @@ def _connect(memory_limit: str, temporary: Path | None) -> duckdb.DuckDBPyConnec
     }
     if temporary is not None:
         config["temp_directory"] = str(temporary)
-    return duckdb.connect(config=config)
+    return duck.connect(**config)
 
 
 def _points(

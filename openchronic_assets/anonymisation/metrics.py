@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import duckdb
-
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, HierarchyError
 
 PublishedTuple = TypeVar("PublishedTuple", bound=tuple[str | None, ...])
@@ -106,7 +105,7 @@ def measure(
         HierarchyError: see :func:`measure_classes`.
     """
     columns = ", ".join('"' + h.name.replace('"', '""') + '"' for h in hierarchies)
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         # GROUP BY takes NULLs as equal: NULL is a value, as k requires.
         found = connection.execute(
             f"select {columns}, count(*)::bigint from read_parquet($files) group by all",

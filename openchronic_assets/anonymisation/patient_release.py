@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.cube import COUNT, Cube, cube_from_arrow
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, builtin
 from openchronic_assets.anonymisation.local_recoding import Recoding, recode
@@ -178,7 +178,7 @@ def patient_cube(
         )
     names = {"files": [str(file) for file in files]}
     source = "read_parquet($files, union_by_name = true)"
-    with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+    with duck.connect(memory_limit="2GB", threads="2") as connection:
         found = connection.execute(f"describe select * from {source}", names).fetchall()
         columns = {line[0] for line in found}
         missing = [
@@ -274,7 +274,7 @@ def _write_classes(cube: Cube, recoding: Recoding, evidence: Path) -> None:
     }
     tuples = pa.table({**columns, "class": pa.array(recoding.class_of, pa.int64())})
     source = str(evidence / "persons.parquet")
-    with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+    with duck.connect(memory_limit="2GB", threads="2") as connection:
         connection.register("tuples", tuples)
         for name, query in (
             ("people", f"select {', '.join(COLUMNS)} from read_parquet($f) order by all"),

@@ -22,6 +22,7 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.dp import Bounds, release_cube
 from openchronic_assets.anonymisation.gate import CubeRequest, TableRequest
 from openchronic_assets.anonymisation.hierarchies import Hierarchy, builtin
@@ -88,7 +89,7 @@ def write_people(
     listed = [h for h in builtin("department").leaves if h not in ("inconnu", "autre")]
     salt = hashlib.sha256(key).hexdigest()
     try:
-        with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+        with duck.connect(memory_limit="2GB", threads="2") as connection:
             connection.execute(
                 f"""
                 copy (
@@ -147,7 +148,7 @@ def make_tables(folder: Path, people: Path, year: int) -> Product:
     Raises:
         Refused: they cannot be protected.
     """
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         rows = connection.execute(
             f"select {', '.join(DIMENSIONS)}, count(*)::bigint from read_parquet($f) group by all",
             {"f": str(people)},
@@ -314,7 +315,7 @@ def _events(people: Path, event_files: Sequence[Path], target: Path, bands: Hier
     """Write one row a care event of the people: pseudonym and public dimensions."""
     lines = [(row[0], row[_AGE_BAND]) for row in bands.rows]
     try:
-        with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+        with duck.connect(memory_limit="2GB", threads="2") as connection:
             connection.execute("create temp table band (leaf varchar, wide varchar)")
             connection.executemany("insert into band values (?, ?)", lines)
             connection.execute(

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation.battery import Distance, quoted
 from openchronic_assets.anonymisation.criteria import Criteria
 from openchronic_assets.errors import Refused
@@ -58,7 +59,7 @@ def recheck(
         "{" + ", ".join("'" + c.replace("'", "''") + "': 'VARCHAR'" for c in columns) + "}",
     )
     names = ", ".join(quoted(name) for name in quasi)
-    with duckdb.connect(config={"threads": "2", "preserve_insertion_order": "false"}) as connection:
+    with duck.connect(threads="2", preserve_insertion_order="false") as connection:
 
         def one(query: str) -> Any:
             return (connection.execute(query).fetchone() or (None,))[0]

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from openchronic_assets import duck
 from openchronic_assets.anonymisation import journal
 from openchronic_assets.anonymisation.gate import ResearchRequest, run_gate
 from openchronic_assets.anonymisation.longitudinal import (
@@ -285,7 +286,7 @@ def _write(
         f'cast("{date}" as date) + to_days({shift_sql("person_id", key, profile.window)}::integer)'
     )
     try:
-        with duckdb.connect(config={"memory_limit": "2GB", "threads": "2"}) as connection:
+        with duck.connect(memory_limit="2GB", threads="2") as connection:
             connection.register("classes", classes)
             connection.execute(
                 f"""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from openchronic_assets import duck
 from openchronic_assets.access import audit
 from openchronic_assets.console import HomeOption, JsonOption, err, out, print_json, show
 from openchronic_assets.errors import UsageError
@@ -137,8 +138,6 @@ def quarantine(
     as_json: JsonOption = False,
 ) -> None:
     """Show refused lines as they were delivered. PERSONAL DATA; the reading is journalled."""
-    import duckdb
-
     place = find_home(home)
     if not purpose.strip():
         raise UsageError("--purpose says why the refused lines are read")
@@ -147,7 +146,7 @@ def quarantine(
     files = sorted(map(str, folder.rglob("*.parquet"))) if folder else []
     if not files:
         raise UsageError(f"no refused line of {table.upper()[:40]} is in quarantine")
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         cursor = connection.execute(
             "select source_file, source_line, reason, column_name, raw from read_parquet(?) "
             "order by source_file, source_line limit ?",

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.access import audit
 from openchronic_assets.access.projects import Access, Columns, load, shown, view_sql
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
@@ -247,7 +248,7 @@ def _load(
     scratch = home.scratch / f"postgres-{uuid.uuid4().hex}"
     scratch.mkdir(mode=0o700, parents=True)
     try:
-        with connection.transaction(), duckdb.connect() as source:
+        with connection.transaction(), duck.connect() as source:
             source.execute("set threads = 2")
             connection.execute(f"create schema {schema}")
             for name, relation in sources.items():
@@ -326,7 +327,7 @@ def _swap(
     }
     database = _quoted(_scalar(connection, "select current_database()"))
     columns: dict[str, Columns] = {}
-    with duckdb.connect() as source:
+    with duck.connect() as source:
         for name in loaded if projects else ():
             described = source.execute(f"describe from {read_parquet(files(home, name))}")
             columns[name] = [(row[0], row[1]) for row in described.fetchall()]

@@ -30,7 +30,7 @@ from typing import Any
 
 import duckdb
 
-from openchronic_assets import progress
+from openchronic_assets import duck, progress
 from openchronic_assets.contracts import heading, tables
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.indicators.model import Indicator
@@ -255,7 +255,7 @@ def _stored(
     paths = [home.lake / each for each in files]
     if not all(path.is_file() for path in paths):
         raise Refused(f"files of build {build_id} are gone: it cannot be explained")
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         level = _level(connection, read_parquet(paths), one, year, condition)
         if level is not None:
             return level

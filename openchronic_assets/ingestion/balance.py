@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 
+from openchronic_assets import duck
 from openchronic_assets.contracts import Table, load, tables
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.ingestion.deliveries import Record
@@ -133,7 +133,7 @@ def _sums(table: Table, files: Sequence[_Counted]) -> dict[Path, _Sums]:
     again = "".join(f", sum({name})" for name in amounts)
     by = "".join(f", {name}" for name in columns)
     found: dict[Path, _Sums] = {}
-    with duckdb.connect(config={"threads": 2, "memory_limit": "1GB"}) as connection:
+    with duck.connect(threads=2, memory_limit="1GB") as connection:
         source = "read_parquet(?, union_by_name = true, filename = true, hive_partitioning = false)"
         # A year's structure may lack an amount that another year has.
         there = connection.execute(f"describe from {source}", [list(map(str, parts))]).fetchall()

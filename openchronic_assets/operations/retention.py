@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from openchronic_assets import duck
 from openchronic_assets.access import audit
 from openchronic_assets.errors import UsageError
 from openchronic_assets.ingestion.deliveries import lake_lock
@@ -59,7 +60,7 @@ def clean(
     with locked(home, "clean"), lake_lock(home):
         for path in (*logs, *refused):
             path.unlink(missing_ok=True)
-        for leftover in home.scratch.glob("postgres-*"):
+        for leftover in (*home.scratch.glob("postgres-*"), *duck.left_behind(home, now)):
             shutil.rmtree(leftover, ignore_errors=True)
         told["builds"] = collect(home)
     audit.record(home, "cleaned", **told, logs_days=logs_days, quarantine_days=quarantine_days)

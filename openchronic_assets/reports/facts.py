@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
+from openchronic_assets import duck
 from openchronic_assets.contracts import heading, load
 from openchronic_assets.errors import UsageError
 from openchronic_assets.ingestion import deliveries
@@ -177,7 +176,7 @@ def _refusals(home: Home, record: Record, files: Sequence[FileReport]) -> tuple[
             for reason, rows in report.reasons.items():
                 counts[reason] = counts.get(reason, 0) + rows
         return tuple(Refusal(reason, None, rows, ()) for reason, rows in sorted(counts.items()))
-    with duckdb.connect(config={"threads": 1, "memory_limit": profile.MEMORY}) as connection:
+    with duck.connect(threads=1, memory_limit=profile.MEMORY) as connection:
         found = connection.execute(
             f"""
             with shaped as (

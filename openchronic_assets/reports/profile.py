@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from openchronic_assets import duck
 from openchronic_assets.contracts import Column, Table, load
 from openchronic_assets.ingestion import deliveries
 from openchronic_assets.ingestion.deliveries import Record
@@ -87,7 +88,7 @@ def _table(table: Table, files: Sequence[tuple[FileReport, list[Path]]]) -> dict
     for report, _ in files:
         for month, rows in report.slices.items():
             months[month] = months.get(month, 0) + rows
-    with duckdb.connect(config={"threads": 1, "memory_limit": MEMORY}) as connection:
+    with duck.connect(threads=1, memory_limit=MEMORY) as connection:
         # Not temp_directory: what does not fit has too many codes to be compared anyway.
         listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         source = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.errors import UsageError
 from openchronic_assets.synthetic import figures
 
@@ -105,7 +106,7 @@ def measure(folder: Path) -> list[Band]:
     truth = truth_of(folder)
     totals = json.loads((truth / "truth.json").read_text(encoding="utf-8"))
     first, last = totals["generator"]["years"]
-    with duckdb.connect() as base:
+    with duck.connect() as base:
         for name in ("persons", "ald_episodes", "stays", "field_stays", "visits", "amounts"):
             base.read_parquet(str(truth / f"{name}.parquet")).create_view(name)
         values = _from_truth(base, first, last) | _from_files(base, folder, first, last)

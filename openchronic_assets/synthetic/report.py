@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from openchronic_assets import duck
 from openchronic_assets.errors import UsageError
 from openchronic_assets.synthetic import acceptance, calibration
 from openchronic_assets.synthetic.acceptance import Band, source, truth_of
@@ -130,7 +131,7 @@ def appraise(folder: Path) -> Appraisal:
     """
     truth = truth_of(folder)
     generator = json.loads((truth / "truth.json").read_text(encoding="utf-8"))["generator"]
-    with duckdb.connect() as base:
+    with duck.connect() as base:
         tally = _tally(base, truth, tuple(generator["departments"]), generator["years"][0])
         ranks = [found for found in (_codes(base, folder), _drugs(base, folder)) if found]
     return Appraisal(generator, acceptance.measure(folder), tally, tally.residuals(), ranks)

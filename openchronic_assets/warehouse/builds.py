@@ -21,9 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from openchronic_assets import __version__
+from openchronic_assets import __version__, duck
 from openchronic_assets.errors import OpenChronicError, Refused, UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.warehouse import inputs as raw_inputs
@@ -395,7 +393,7 @@ def _write_seeds(plan: Plan) -> dict[str, str]:
     folder = plan.folder / SEEDS
     folder.mkdir(exist_ok=True)
     written: dict[str, str] = {}
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         for name, (path, types) in sorted(seeds(plan.home, plan.target).items()):
             to = folder / f"{name}.parquet"
             if not to.is_file():

@@ -12,6 +12,7 @@ has ``population_scope``; the catalogue of a panel shows no delivered table, whi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.errors import UsageError
 from openchronic_assets.settings import Home
 from openchronic_assets.slices import Part
@@ -49,7 +51,10 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     ensure_catalogue(home)
     if not home.catalogue.is_file():
         raise UsageError(f"nothing is built in {home.root}; run: openchronic run --years A-B")
-    return duckdb.connect(str(home.catalogue), read_only=True)
+    connection = duckdb.connect(str(home.catalogue), read_only=True)
+    with contextlib.suppress(duckdb.Error):  # another connection of this process has spilled
+        connection.execute("set temp_directory = ?", [str(duck.spill_folder(home))])
+    return connection
 
 
 def ensure_catalogue(home: Home) -> bool:
@@ -135,7 +140,7 @@ def _write(
     beside = home.catalogue.with_name(f".{home.catalogue.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     try:
-        with duckdb.connect() as connection:
+        with duck.connect() as connection:
             quoted = str(beside).replace("'", "''")
             connection.execute(f"attach '{quoted}' as c (storage_version '{STORAGE_VERSION}')")
             connection.execute("use c")

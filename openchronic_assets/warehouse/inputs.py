@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from openchronic_assets import duck
 from openchronic_assets.contracts import Table, heading, load, tables
 from openchronic_assets.settings import Home
 from openchronic_assets.slices import (
@@ -96,7 +97,7 @@ def scan(home: Home, known: Mapping[str, Mapping[str, Any]] | None = None) -> In
     known = known or {}
     names = {heading(name).raw_name: name for name in tables()}
     inputs: Inputs = {}
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         connection.execute("set threads = 2")
         for table, parts in raw_files(home).items():
             described: dict[str, RawFile] = {}

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow.parquet as pq
 
+from openchronic_assets import duck
 from openchronic_assets.contracts import Table
 from openchronic_assets.errors import OpenChronicError, UsageError
 from openchronic_assets.ingestion import identity
@@ -173,7 +174,7 @@ def known_people(home: Home) -> int:
         f"from ({relation_sql(name, parts[name])})"
         for name in ("ir_ben_r", "ir_ben_r_arc")
     )
-    with duckdb.connect() as connection:
+    with duck.connect() as connection:
         found = connection.execute(
             f"""
             select count(distinct coalesce(
@@ -262,7 +263,7 @@ def extract(plan: Plan, files: Mapping[str, Sequence[Part]]) -> dict[str, list[P
         )
     resolved = _identities(plan)
     try:
-        with duckdb.connect() as connection:
+        with duck.connect() as connection:
             connection.execute(f"set threads = {plan.threads}")
             for name in IDENTITY:
                 listed = read_parquet([resolved.path(pair) for pair in resolved.pairs

@@ -211,6 +211,23 @@ def test_an_error_quotes_no_value(base: Home) -> None:
 # --- who and until when -------------------------------------------------------------------------
 
 
+def test_a_question_has_bounds_of_memory_and_disk_and_spills_in_the_home(
+    base: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(base, study=project())
+    monkeypatch.chdir(tmp_path)
+    people = rows(base, "select count(*) from person")[0][0]
+    before = set(tmp_path.iterdir())
+    monkeypatch.setattr(gateway_server, "MOST_MEMORY", "30MB")
+    query = "select count(*) from (select distinct hash(i), person_id from range({}) t(i), person)"
+    monkeypatch.setattr(gateway_server, "MOST_SPILLED", "2GB")
+    assert rows(base, query.format(800_000)) == [[800_000 * people]]
+    monkeypatch.setattr(gateway_server, "MOST_SPILLED", "1MB")
+    with pytest.raises(UsageError, match="needs more than 30MB of memory and 1MB of disk"):
+        rows(base, query.format(8_000_000))
+    assert set(tmp_path.iterdir()) == before and list(base.scratch.glob("spill-*")) == []
+
+
 def test_access_closes_at_expiry_and_names_why(base: Home) -> None:
     declare(base, study=project(ends=TODAY))
     assert rows(base, "select count(*) from person") == [[2]]
