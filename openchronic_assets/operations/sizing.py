@@ -50,7 +50,7 @@ DISK = {
 LINES = 434_508 / _DEMO_PERSON_YEARS  # lines of claims a person and year
 OTHER = 259_386 / _DEMO_PERSON_YEARS  # other lines
 _TASK_MEMORY = 0.65  # GB, measured at 600,000 lines: bounded by the chunk, not by the file
-_BUILD_MEMORY = 4.0  # GB a core: 3.6 GB for two, 16.9 million lines of five years; below, they spill
+_BUILD_MEMORY = 4.0  # GB a core: two took 3.6 GB for 16.9 million lines; below, models spill
 
 
 def plan(
@@ -119,7 +119,7 @@ def plan(
             "models run on one machine; ingestion may spread over several",
             "disk by the demonstration's files a person and year, its deliveries compressed by "
             "gzip: real ones hold more columns with values, and may come uncompressed",
-            "memory: 4 GB a core; two cores took 3.6 GB for five years of 16.9 million claim lines, "
+            "memory: 4 GB a core; two took 3.6 GB for five years of 16.9 million claim lines, "
             "under DuckDB's limit of 3 GB; a larger base was not measured",
             *(f"{each.stage}, a {each.per}: {each.source}" for each in COSTS),
         ],
