@@ -7,6 +7,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 # Set on the runs that a command executes in its own process.
 LAUNCHED_BY = {"launched_by": "cli"}
+# Tags of the runs that the daemon launches, and launches again after it was away.
+LAUNCHED_BY_THE_DAEMON = {
+    "dagster/run_key", "dagster/sensor_name", "dagster/schedule_name", "dagster/backfill"
+}  # fmt: skip
+LOST_AFTER = 600.0  # seconds; handing on takes a second
 
 # Pools of one: one JVM, one build at a time. Without run monitoring a run that is cancelled keeps
 # its slot for ever (dagster-io/dagster#28456).
@@ -143,6 +149,27 @@ def end_killed_runs(home: Home, running: DagsterInstance, *, alone: bool = False
         running.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+def end_lost_launches(running: DagsterInstance, after: float = LOST_AFTER) -> list[str]:
+    """Record as failed the runs launched by hand that were never handed on; return their ids.
+
+    The webserver died in between, or the database did: nothing would ever start them, run
+    monitoring does not look at them, and whatever waits for the runs going on would wait for ever.
+    What sensors, schedules and backfills launch the daemon hands on when it is back.
+
+    Args:
+        running: the instance.
+        after: seconds for which a run may be on its way to be launched.
+    """
+    import dagster as dg
+
+    made = datetime.now(UTC) - timedelta(seconds=after)
+    lost = dg.RunsFilter(statuses=[dg.DagsterRunStatus.NOT_STARTED], created_before=made)
+    runs = [run for run in running.get_runs(lost) if not run.tags.keys() & LAUNCHED_BY_THE_DAEMON]
+    for run in runs:
+        running.report_run_failed(run, "its launch was cut off: launch it again")
+    return [run.run_id for run in runs]
 
 
 def unfinished(running: DagsterInstance, tags: dict[str, str] | None = None) -> list[DagsterRun]:

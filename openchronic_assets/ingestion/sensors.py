@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from openchronic_assets.ingestion.landing import is_in_lake, landed
-from openchronic_assets.instance import end_killed_runs
+from openchronic_assets.instance import end_killed_runs, end_lost_launches
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 
@@ -34,6 +34,7 @@ def delivery_sensor(job: Any) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext,
     ) -> dg.SensorResult | dg.SkipReason:
         end_killed_runs(home(), context.instance)
+        end_lost_launches(context.instance)
         seen: dict[str, int] = json.loads(context.cursor or "{}")
         every = landed(home())
         new = [

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from openchronic_assets.ingestion.sensors import RANGE_END, RANGE_START
-from openchronic_assets.instance import end_killed_runs, unfinished
+from openchronic_assets.instance import end_killed_runs, end_lost_launches, unfinished
 from openchronic_assets.partitions import yearly
 from openchronic_assets.settings import home
 from openchronic_assets.warehouse.staleness import stale_years
@@ -43,6 +43,7 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
     )
     def stale(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         end_killed_runs(home(), context.instance)
+        end_lost_launches(context.instance)
         if going_on := len(unfinished(context.instance)):
             return dg.SkipReason(f"{going_on} runs are queued or going on: asked again after them")
         found = stale_years(home())

@@ -196,6 +196,26 @@ def test_every_code_of_the_list_finds_a_stay_and_the_code_beside_it_does_not(
     assert model_runner.run("measure_avoidable_stay", given_rows) == []
 
 
+@pytest.mark.parametrize(("beside", "counts"), [("E115", True), ("J449", False), ("I500", False)])
+def test_an_amputation_counts_with_diabetes_and_no_other_disease_beside_it(
+    model_runner: ModelRunner, beside: str, counts: bool
+) -> None:
+    of = {"stay_id": "s", "year": 2020, "field": "mco"}
+    stay = {
+        **of, "person_id": "a", "main_diagnosis": "I702", "is_full_stay": True,
+        "is_session": False, "is_service_for_other_hospital": False, "is_used_for_stays": True,
+        "is_used_for_persons": True,
+    }  # fmt: skip
+    given_rows: dict[str, list[Row]] = {
+        "hospital_stay": [stay],
+        "stay_diagnosis": [{**of, "diagnosis_code": beside}],
+        "stay_procedure": [{**of, "procedure_code": "NZFA002", "activity_code": "1"}],
+        "person_year": [{"person_id": "a", "year": 2020, "age_years": 60}],
+    }
+    found = {row["measure"] for row in model_runner.run("measure_avoidable_stay", given_rows)}
+    assert ("avoidable_diabetes_amputation" in found) == counts and bool(found) == counts
+
+
 @pytest.mark.spark
 def test_both_engines_find_the_same_avoidable_stays(
     model_runner: ModelRunner, spark_model_runner: SparkModelRunner

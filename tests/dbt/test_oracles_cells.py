@@ -180,3 +180,24 @@ def test_quantiles_are_those_of_the_ordered_units(
             )
         ],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_a_quantile_takes_what_counts_of_each_family(
+    model_runner: ModelRunner, family: str
+) -> None:
+    counts: Row = {
+        "person_id": "P", "year": YEAR, "measure": "score", "condition": "all", "unit_id": "u",
+        "num": 1.0, "den": 1.0, "excl_code": None,
+    }  # fmt: skip
+    others = [{"year": YEAR - 1}, {"condition": "ald"}, {"excl_code": "died"}, {"measure": "m"}]
+    given = {
+        "int_indicator_person": [person("P", "1", "40-44")],
+        f"measure_{family}": [counts, *({**counts, "num": 9.0, **other} for other in others)],
+        "ref_indicator": [
+            {"indicator_id": "i", "measure": "score", "kind": "quantile", "quantile": 0.9}
+        ],
+        "ref_indicator_condition": [{"indicator_id": "i", "measure": "score", "condition": "all"}],
+    }
+    found = model_runner.run("int_indicator_quantile", given, year=YEAR)
+    assert {(row["unit_count"], row["value"]) for row in found} == {(1, 1.0)} and len(found) == 4

@@ -252,6 +252,16 @@ def test_the_worked_example_leaves_thirteen_euros(model_runner: ModelRunner) -> 
     assert row["statutory_rate"] == pytest.approx(15.10 / 23)
 
 
+def test_a_code_that_no_rule_knows_is_kept_as_other_care(model_runner: ModelRunner) -> None:
+    shared = {"flx_ann_moi": 201903, "soi_ann": YEAR, "soi_moi": 2, "ben_res_reg": 11,
+              "exo_mtf": 0, "pse_spe_snds": 1, "prs_rem_typ": 0, "prs_pai_mnt": 35}  # fmt: skip
+    unknown = max(int(rule["last_prestation"]) for rule in RULES) + 1
+    made = [shared | {"prs_nat": nature} for nature in (1111, unknown, unknown + 1)]
+    found = model_runner.run("damir_exemption", {"open_damir": made}, YEAR)
+    told = {row["item"]: (row["line_count"], row["spend_amount"]) for row in found}
+    assert told == {"gp_fees": (1, 35), "other_city": (2, 70)}
+
+
 def planted(slope: float) -> dict[str, list[Row]]:
     """Return a country where visits a head are 2 + slope × density, in every region."""
     tables: dict[str, list[Row]] = {

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 from small_deliveries import write
 
 from openchronic_assets.definitions import defs
-from openchronic_assets.instance import command_run, unfinished
+from openchronic_assets.instance import (
+    LOST_AFTER,
+    command_run,
+    end_lost_launches,
+    unfinished,
+)
 from openchronic_assets.settings import HOME_VARIABLE, Home
 from openchronic_assets.warehouse import sensors
 from openchronic_assets.warehouse.sensors import ranges
@@ -181,6 +188,38 @@ def test_a_killed_command_does_not_hold_the_queue_for_ever(
         assert len(unfinished(instance)) == 1
     ask(name, instance)  # it is not
     assert unfinished(instance) == []
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None and found.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_launch_that_was_cut_off_does_not_stop_the_refresh_for_ever(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale(monkeypatch, {2019: ["never built"]})
+    job = defs.resolve_job_def("refresh_years")
+    status = dg.DagsterRunStatus
+    by_hand = instance.create_run_for_job(job, status=status.NOT_STARTED)
+    by_sensor = instance.create_run_for_job(
+        job, status=status.NOT_STARTED, tags={"dagster/run_key": "d:1"}
+    )
+    assert end_lost_launches(instance) == [], "it may be on its way"
+    assert isinstance(ask("stale_years", instance), dg.SkipReason)
+    assert end_lost_launches(instance, 0.0) == [by_hand.run_id]
+    found = instance.get_run_by_id(by_hand.run_id)
+    assert found is not None and found.status == status.FAILURE
+    assert [run.run_id for run in unfinished(instance)] == [by_sensor.run_id]
+    instance.delete_run(by_sensor.run_id)
+    assert isinstance(ask("stale_years", instance), dg.SensorResult)
+
+
+@pytest.mark.parametrize("name", ["complete_deliveries", "stale_years"])
+def test_the_sensors_look_for_launches_that_were_cut_off(
+    home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = instance.create_run_for_job(defs.resolve_job_def("refresh_years"))
+    later = datetime.now(UTC) + timedelta(seconds=LOST_AFTER + 1)
+    monkeypatch.setattr("openchronic_assets.instance.datetime", Mock(now=lambda zone: later))
+    ask(name, instance)
     found = instance.get_run_by_id(run.run_id)
     assert found is not None and found.status == dg.DagsterRunStatus.FAILURE
 

@@ -25,6 +25,7 @@ from openchronic_assets.bench.faults.processes import (
 from openchronic_assets.bench.faults.readers import busy, settled, torn
 from openchronic_assets.bench.faults.services import Services
 from openchronic_assets.errors import OpenChronicError
+from openchronic_assets.instance import end_lost_launches
 from openchronic_assets.warehouse.catalogue import ensure_catalogue
 
 # (who is killed, in which stage), over and over.
@@ -181,6 +182,7 @@ def _free(running: Services) -> list[str]:
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(running.instance)) as instance:
+        end_lost_launches(instance, 0.0)  # as the sensors, which are stopped here, after a while
         try:
             running.until("free pools", lambda: not busy(instance), 90)
         except OpenChronicError:
